@@ -1,0 +1,1 @@
+//! Claims compiled into attempts with controls and oracles; verdicts

@@ -1,0 +1,1 @@
+//! How to talk to a platform as a user or an operator

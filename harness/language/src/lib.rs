@@ -1,0 +1,7 @@
+//! The scenario language: text to typed scenarios, diagnostics, schema.
+
+mod scenario;
+mod source;
+
+pub use scenario::*;
+pub use source::*;

@@ -1,0 +1,1 @@
+//! Scenario, capabilities, surfaces and seed to a plan

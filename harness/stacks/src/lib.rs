@@ -1,0 +1,1 @@
+//! Bring a platform up, take it down

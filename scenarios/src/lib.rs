@@ -1,0 +1,1 @@
+//! The scenario library and its tests

@@ -1,0 +1,1 @@
+//! Simulated devices: update state machine, agent, bodies

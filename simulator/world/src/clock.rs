@@ -1,0 +1,129 @@
+//! One clock: microseconds since the run began, and the wall time that is derived from it.
+
+use std::fmt;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A moment on the run's clock, in µs since the run began. In virtual time its grain is 1 ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp(u64);
+
+impl Stamp {
+    /// The moment `micros` µs after the start.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// µs since the run began.
+    #[must_use]
+    pub const fn micros(self) -> u64 {
+        self.0
+    }
+
+    /// This moment and `by` more (saturating).
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero when it is not later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}s", self.0 / 1_000_000, self.0 / 1_000 % 1_000)
+    }
+}
+
+/// The run's clock. Clones tell the same time.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    start: Instant,
+    epoch_ms: u64,
+}
+
+impl Clock {
+    pub(crate) fn start(epoch_ms: u64) -> Self {
+        Self { start: Instant::now(), epoch_ms }
+    }
+
+    /// Now, on the run's clock.
+    #[must_use]
+    pub fn now(&self) -> Stamp {
+        Stamp(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Now as wall time: ms since 1970 in UTC. In virtual time the epoch comes from the seed.
+    #[must_use]
+    pub fn unix_ms(&self) -> u64 {
+        self.epoch_ms + self.now().0 / 1_000
+    }
+
+    /// The wall time, in ms since 1970, of a moment on this clock.
+    #[must_use]
+    pub const fn unix_ms_at(&self, at: Stamp) -> u64 {
+        self.epoch_ms + at.0 / 1_000
+    }
+
+    /// Now as an RFC 3339 text in UTC with milliseconds, e.g. `2026-11-22T05:27:00.123Z`.
+    #[must_use]
+    pub fn rfc3339(&self) -> String {
+        rfc3339(self.unix_ms())
+    }
+
+    /// Waits for `duration`; timers round up to 1 ms.
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    /// Waits until `at`; returns at once when that has passed.
+    pub async fn sleep_until(&self, at: Stamp) {
+        tokio::time::sleep_until(self.start + Duration::from_micros(at.0)).await;
+    }
+
+    /// `Some` output of `work`, or `None` when `at` came first. The work is dropped then.
+    pub async fn until<T>(&self, at: Stamp, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout_at(self.start + Duration::from_micros(at.0), work).await.ok()
+    }
+}
+
+/// The machine's wall time, for worlds on the real clock only.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+pub(crate) fn system_epoch_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
+}
+
+/// RFC 3339 in UTC with milliseconds. Civil date from days after Howard Hinnant's `civil_from_days`.
+fn rfc3339(unix_ms: u64) -> String {
+    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (h, m, s, milli) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
+    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{milli:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_time_is_written_as_rfc_3339() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(rfc3339(1_795_325_220_123), "2026-11-22T05:27:00.123Z");
+        assert_eq!(rfc3339(4_107_542_399_999), "2100-02-28T23:59:59.999Z");
+    }
+}
