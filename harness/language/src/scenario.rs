@@ -293,7 +293,6 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
 
 words!(/// A row of what a platform promises.
     Row { P1 = "P1", P2 = "P2", P3 = "P3", P4 = "P4", P5 = "P5", P6 = "P6", P7 = "P7", P8 = "P8", P9 = "P9", P10 = "P10",
