@@ -1,0 +1,668 @@
+//! The words in which a platform's interface and the attempts upon it are described.
+//!
+//! A dialect gives [`Surface`]s (one per operation of the platform's document), this crate compiles them into
+//! [`Attempt`]s, the engine makes them and hands what came back to the judge. Everything here is plain data.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Every operation of a platform's document, joined with what the dialect knows about each.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Surfaces {
+    /// Operations about which the dialect knows what it must, in the order of its table.
+    pub known: Vec<Surface>,
+    /// Ids (or `METHOD path`) of operations that stand in the document and that nobody can say anything about.
+    pub unknown: Vec<String>,
+}
+
+/// One operation, as a place where a stranger can try.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Surface {
+    /// The operation's id in the platform's document.
+    pub operation: String,
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// The path with its parameters in braces: `/api/…/devices/{device_id}`.
+    pub path: String,
+    /// The family in which claims name it: HTTP for all operations; [`Family::Audit`] for those of the audit log.
+    pub family: Family,
+    /// Which identity it is meant for.
+    pub audience: Audience,
+    /// The kind of object that it is about.
+    pub object: Kind,
+    /// What it does with it.
+    pub does: Does,
+    /// Every place of the request that names an object.
+    pub slots: Vec<Slot>,
+    /// Query parameters that the document declares and that name nothing (`page`, `per_page`, `sort`, …).
+    pub parameters: Vec<String>,
+    /// Who may use it inside the tenant.
+    pub role: RoleRule,
+    /// What a stranger gets; the first rule whose `slot` is the attacked one counts, then the one without `slot`.
+    pub stranger: Vec<StrangerRule>,
+    /// Status codes of success.
+    pub ok: Vec<u16>,
+    /// The smallest body with which it succeeds.
+    pub body: Option<BodyTemplate>,
+    /// It uses up or alters its object: the attempt needs a throw-away one.
+    pub disposable: bool,
+    /// A change that stands in an audit log.
+    pub audited: bool,
+}
+
+/// Groups of surfaces, as `isolation: { surfaces: […] }` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// The HTTP interface.
+    Http,
+    /// Signed links to stored objects.
+    Storage,
+    /// The audit log.
+    Audit,
+}
+
+/// For whom an operation is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// People with a session.
+    User,
+    /// Devices with their token.
+    Device,
+    /// The operator of the platform, at a door of its own.
+    Operator,
+    /// Everybody (logging in).
+    Public,
+}
+
+/// What an operation does with its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Does {
+    /// Makes one.
+    Create,
+    /// Shows one.
+    Read,
+    /// Shows many.
+    List,
+    /// Shows those that match.
+    Search,
+    /// Shows how many.
+    Count,
+    /// Alters one.
+    Change,
+    /// Removes one.
+    Delete,
+    /// Something else that has an effect (abort, assign, log out).
+    Act,
+    /// Gives a credential.
+    Login,
+}
+
+impl Does {
+    /// Whether a 2xx leaves the platform as it was.
+    #[must_use]
+    pub fn only_looks(self) -> bool {
+        matches!(self, Self::Read | Self::List | Self::Search | Self::Count)
+    }
+
+    /// Whether its answer holds many objects (or their number), of which none may be a stranger's.
+    #[must_use]
+    pub fn shows_many(self) -> bool {
+        matches!(self, Self::List | Self::Search | Self::Count)
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// A kind of object, or of a name that stands for one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Kind { $($(#[$doc])* $name,)* }
+
+        impl Kind {
+            /// All kinds, in the order of their words' declaration.
+            pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
+
+            /// The word for it in tables.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A device as its tenant knows it.
+    Device = "device",
+    /// An authentication set of a device.
+    Auth = "auth",
+    /// The credential of a device, by its id.
+    DeviceToken = "device_token",
+    /// What a device shows of itself when it knocks.
+    Identity = "identity",
+    /// A file that can be deployed.
+    Artifact = "artifact",
+    /// The name under which artifacts are deployed.
+    Release = "release",
+    /// A deployment.
+    Deployment = "deployment",
+    /// A person.
+    User = "user",
+    /// A person's address.
+    Email = "email",
+    /// A named set of permissions.
+    Role = "role",
+    /// The building blocks of roles.
+    PermissionSet = "permission_set",
+    /// A personal access token.
+    Token = "token",
+    /// A session of a person.
+    Session = "session",
+    /// A tenant, by its id.
+    Tenant = "tenant",
+    /// What a device shows to say whose it is.
+    TenantToken = "tenant_token",
+    /// A limit of a tenant.
+    Limit = "limit",
+    /// A named group of devices.
+    Group = "group",
+    /// A saved search.
+    Filter = "filter",
+    /// What a device says of itself.
+    Attribute = "attribute",
+    /// What a person says of a device.
+    Tag = "tag",
+    /// Settings of a tenant or a person.
+    Settings = "settings",
+    /// An entry of an audit log.
+    Audit = "audit",
+    /// Of every kind.
+    Any = "any",
+    /// Nobody's: a fixed word.
+    Word = "word",
+}
+
+impl Kind {
+    /// The kind that a table's word stands for.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == word)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Where in a request an object is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A parameter of the path; the slot's name is the one in braces.
+    Path,
+    /// A query parameter.
+    Query,
+    /// A header.
+    Header,
+    /// A value in the body; the slot's name is `a.b[].c`, `[]` is each element (at the start: the body is a list).
+    Body,
+    /// The predicate of a search; the slot's name is its kind's word.
+    Filter,
+}
+
+/// One place of a request that names an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Slot {
+    /// Where.
+    pub place: Place,
+    /// Its name there (see [`Place`]).
+    pub name: String,
+    /// What it names.
+    pub kind: Kind,
+    /// It may be left out, and the smallest body does without it.
+    pub optional: bool,
+}
+
+impl Slot {
+    /// How fills refer to it: `path:device_id`, `body:devices[]`. Unique within a surface.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let place = match self.place {
+            Place::Path => "path",
+            Place::Query => "query",
+            Place::Header => "header",
+            Place::Body => "body",
+            Place::Filter => "filter",
+        };
+        format!("{place}:{}", self.name)
+    }
+}
+
+/// A role inside a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// May do all in the tenant.
+    Admin,
+    /// Artifacts, deployments, groups; reads.
+    Operator,
+    /// Accepts and removes devices; reads devices.
+    Installer,
+    /// Reads.
+    Viewer,
+}
+
+impl Role {
+    /// All of them, the mightiest first.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Operator, Self::Installer, Self::Viewer];
+
+    /// Its word in the language.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Installer => "installer",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The least that one must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Least {
+    /// Every user of the tenant.
+    Any,
+    /// A viewer (operators and admins are).
+    Viewer,
+    /// An installer (admins are).
+    Installer,
+    /// An operator (admins are).
+    Operator,
+    /// An admin.
+    Admin,
+    /// An admin of a tenant that has children.
+    ProviderAdmin,
+    /// The device itself.
+    Device,
+    /// Only the operator of the platform, at a door of its own.
+    OperatorDoor,
+}
+
+/// Who may use an operation: any of these.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RoleRule(pub Vec<Least>);
+
+impl RoleRule {
+    /// Reads `viewer|installer`, `provider-admin`, `operator-door`, …
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.split('|')
+            .map(|word| match word {
+                "any" => Some(Least::Any),
+                "viewer" => Some(Least::Viewer),
+                "installer" => Some(Least::Installer),
+                "operator" => Some(Least::Operator),
+                "admin" => Some(Least::Admin),
+                "provider-admin" => Some(Least::ProviderAdmin),
+                "device" => Some(Least::Device),
+                "operator-door" => Some(Least::OperatorDoor),
+                _ => None,
+            })
+            .collect::<Option<Vec<_>>>()
+            .map(Self)
+    }
+
+    /// Whether a user with `role` may; `provider`: in a tenant that has children.
+    #[must_use]
+    pub fn allows(&self, role: Role, provider: bool) -> bool {
+        self.0.iter().any(|least| match least {
+            Least::Any => true,
+            Least::Viewer => matches!(role, Role::Viewer | Role::Operator | Role::Admin),
+            Least::Installer => matches!(role, Role::Installer | Role::Admin),
+            Least::Operator => matches!(role, Role::Operator | Role::Admin),
+            Least::Admin => role == Role::Admin,
+            Least::ProviderAdmin => role == Role::Admin && provider,
+            Least::Device | Least::OperatorDoor => false,
+        })
+    }
+}
+
+/// How a request is refused: the words of the scenario language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// As for a thing that never existed.
+    Unseen,
+    /// Known, but may not.
+    Forbidden,
+    /// Credential not accepted.
+    Unauthenticated,
+    /// A count is full.
+    OverLimit,
+    /// Too fast.
+    Throttled,
+    /// Exists already, or belongs to another.
+    Conflict,
+    /// Malformed, or not possible now.
+    Invalid,
+    /// The tenant grants the lobby nothing.
+    Untrusted,
+}
+
+impl Refusal {
+    /// All kinds, with their words.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Unseen, "unseen"),
+        (Self::Forbidden, "forbidden"),
+        (Self::Unauthenticated, "unauthenticated"),
+        (Self::OverLimit, "over_limit"),
+        (Self::Throttled, "throttled"),
+        (Self::Conflict, "conflict"),
+        (Self::Invalid, "invalid"),
+        (Self::Untrusted, "untrusted"),
+    ];
+
+    /// Its word in the language.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
+    }
+
+    /// The kind that a word of the language (or of a table) stands for.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What a stranger is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Due {
+    /// A refusal of this kind. `Unseen` may well be a 2xx that does nothing.
+    Refused(Refusal),
+    /// What is his own, as if the other were not there.
+    OwnOnly,
+    /// It is meant to work.
+    Allowed,
+}
+
+/// What a stranger gets when he names another tenant's object in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct StrangerRule {
+    /// The kind of the attacked slot. Absent: all that no other rule names.
+    pub slot: Option<Kind>,
+    /// The status.
+    pub status: u16,
+    /// And what it means.
+    pub due: Due,
+}
+
+/// The smallest body with which an operation succeeds. Texts that begin with `$` stand for values: `$device`, `$name`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyTemplate {
+    /// A JSON document.
+    Json(serde_json::Value),
+    /// Parts of a form in their order: name and value.
+    Multipart(Vec<(String, String)>),
+}
+
+/// As whom a request is sent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// A user with this role.
+    User(Role),
+    /// An accepted device.
+    Device,
+    /// Nobody: no credential at all.
+    Nobody,
+    /// The true credential of the one inside, bent.
+    Forged(Box<Identity>, Forgery),
+    /// The operator of the platform (only in controls).
+    Operator,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(role) => write!(f, "{role}"),
+            Self::Device => f.write_str("device"),
+            Self::Nobody => f.write_str("nobody"),
+            Self::Forged(whose, forgery) => write!(f, "{whose}, {}", forgery.says()),
+            Self::Operator => f.write_str("the platform's operator"),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Actor {
+    /// The tenant to which the credential belongs, by its name in the scenario.
+    pub tenant: String,
+    /// As whom.
+    pub identity: Identity,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.identity, self.tenant)
+    }
+}
+
+/// How a token is bent before it is shown. Every one of them must be refused as unauthenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forgery {
+    /// Header `alg: none`, signature left out.
+    AlgNone,
+    /// The victim's tenant in the tenant claim, the old signature.
+    OtherTenant,
+    /// The tenant claim left out, the old signature.
+    NoTenant,
+    /// Two tenant claims, the own one first, the old signature.
+    TwoTenants,
+    /// The victim's subject, the old signature.
+    OtherSubject,
+    /// Header `alg: HS256`, signed with the platform's public key (or, when it is not published, with a guess).
+    PublicKeyAsSecret,
+    /// Header `kid` that walks out of its directory, signed with an empty key.
+    KeyIdPath,
+    /// Headers `jku` and `x5u` that point at the attacker, signed with the attacker's key.
+    ForeignKeySet,
+    /// Lifetime prolonged, the old signature.
+    Prolonged,
+    /// The last bytes of the signature left out.
+    CutSignature,
+    /// No token at all in a well-formed header.
+    Garbage,
+}
+
+impl Forgery {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::AlgNone,
+        Self::OtherTenant,
+        Self::NoTenant,
+        Self::TwoTenants,
+        Self::OtherSubject,
+        Self::PublicKeyAsSecret,
+        Self::KeyIdPath,
+        Self::ForeignKeySet,
+        Self::Prolonged,
+        Self::CutSignature,
+        Self::Garbage,
+    ];
+
+    /// How it is told.
+    #[must_use]
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::AlgNone => "token with alg none",
+            Self::OtherTenant => "token with the victim's tenant written in",
+            Self::NoTenant => "token without a tenant",
+            Self::TwoTenants => "token with two tenants",
+            Self::OtherSubject => "token with the victim's subject written in",
+            Self::PublicKeyAsSecret => "token signed with the public key as a secret",
+            Self::KeyIdPath => "token whose key id is a path",
+            Self::ForeignKeySet => "token that brings its own key set",
+            Self::Prolonged => "token prolonged",
+            Self::CutSignature => "token with a cut signature",
+            Self::Garbage => "no token but letters",
+        }
+    }
+}
+
+/// What stands in a slot of an attempt's request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// The actor's own object of the slot's kind.
+    Own,
+    /// The victim's.
+    Victims,
+    /// A well-formed name that nothing has.
+    NeverExisted,
+    /// A new one that nobody has yet (names, addresses).
+    Fresh,
+    /// Both, the actor's own first (lists in bodies, repeated query parameters).
+    OwnThenVictims,
+    /// This text.
+    Text(String),
+}
+
+/// How a request is bent beyond its slots.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tamper {
+    /// A header more.
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value: `Victims` is the victim's tenant id.
+        value: Fill,
+    },
+    /// A query parameter more.
+    Query {
+        /// Its name.
+        name: String,
+        /// Its value; what `Victims` means says `kind`.
+        value: Fill,
+        /// The kind of the value.
+        kind: Kind,
+    },
+    /// Another `Host`: the victim's tenant id before the own host.
+    Host,
+    /// A field more in the body (of objects).
+    Field {
+        /// Its name at the top of the body.
+        name: String,
+        /// Its value, as JSON text in which `$victim` is the victim's tenant id, `$own` the actor's.
+        value: String,
+    },
+    /// The slot with this key is written in capitals (an id is still the same id, or it is none).
+    Capitals(String),
+    /// The method is another one, the true one in `X-HTTP-Method-Override`.
+    OverriddenMethod,
+}
+
+/// The same request where it is due: without its success a refusal proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// The victim's own admin (or device) sends it for the same object, and succeeds.
+    Victim,
+    /// The actor sends it for an object of its own, and succeeds.
+    Actor,
+    /// The admin of the actor's tenant sends it for the same object, and succeeds.
+    Admin,
+    /// The operator of the platform sends it at the operator's door, and succeeds.
+    Operator,
+    /// The attempt itself must succeed: it is its own control.
+    Itself,
+}
+
+/// What must be true after an attempt. The worst decides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Oracle {
+    /// The answer is a refusal of this kind.
+    Kind(Refusal),
+    /// The answer has one of these statuses.
+    Status(Vec<u16>),
+    /// The answer, but for ids and times, is that for a thing that never existed.
+    AsNeverExisted,
+    /// What the victim sees of its objects is the same as before.
+    Unchanged,
+    /// No byte of the victim's canaries is in the answer.
+    NoCanary,
+    /// The answer holds what is the actor's own and nothing else: it is the same as without the attack.
+    OwnOnly,
+    /// Totals are those that the actor had without the victim's objects.
+    SameTotal,
+}
+
+/// One attack, with what proves that it was one and what must come of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attempt {
+    /// Unique in a run and the same in every run: `h1-foreign-id/Show Artifact/path:id/globex>acme/viewer`.
+    pub id: String,
+    /// The tool's id in the catalogue.
+    pub tool: &'static str,
+    /// Where its surface stands in [`Surfaces::known`].
+    pub surface: usize,
+    /// The surface's operation.
+    pub operation: String,
+    /// Who asks.
+    pub actor: Actor,
+    /// The tenant that must not be hurt.
+    pub victim: String,
+    /// The attacked slot's key, if one is.
+    pub slot: Option<String>,
+    /// What stands in each slot, by key. Slots that are not named: `Own`; optional ones: nothing.
+    pub fills: BTreeMap<String, Fill>,
+    /// What else is bent.
+    pub tamper: Vec<Tamper>,
+    /// What is made by the victim (or, when nothing is the victim's, by the actor) for this attempt alone.
+    pub throw_away: bool,
+    /// The proof that it could have worked.
+    pub control: Control,
+    /// What must be true.
+    pub oracles: Vec<Oracle>,
+    /// The statuses of success of the operation.
+    pub ok: Vec<u16>,
+}
+
+/// A claim's attempts, and what none covers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Compiled {
+    /// In the order in which they are made.
+    pub attempts: Vec<Attempt>,
+    /// Operations that nobody needs to try, and why.
+    pub exempt: Vec<(String, String)>,
+    /// Operations that no attempt covers: the claim cannot pass.
+    pub uncovered: Vec<String>,
+    /// How many operations there are in all.
+    pub operations: usize,
+}
