@@ -434,6 +434,8 @@ pub enum BodyTemplate {
 pub enum Identity {
     /// A user with this role.
     User(Role),
+    /// The scenario's own user of this name, with the session that he has in the tenant.
+    Person(String),
     /// An accepted device.
     Device,
     /// Nobody: no credential at all.
@@ -448,6 +450,7 @@ impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(role) => write!(f, "{role}"),
+            Self::Person(name) => f.write_str(name),
             Self::Device => f.write_str("device"),
             Self::Nobody => f.write_str("nobody"),
             Self::Forged(whose, forgery) => write!(f, "{whose}, {}", forgery.says()),
@@ -515,6 +518,24 @@ impl Forgery {
         Self::Garbage,
     ];
 
+    /// Its word in attempts' ids.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::AlgNone => "alg-none",
+            Self::OtherTenant => "other-tenant",
+            Self::NoTenant => "no-tenant",
+            Self::TwoTenants => "two-tenants",
+            Self::OtherSubject => "other-subject",
+            Self::PublicKeyAsSecret => "public-key-as-secret",
+            Self::KeyIdPath => "key-id-path",
+            Self::ForeignKeySet => "foreign-key-set",
+            Self::Prolonged => "prolonged",
+            Self::CutSignature => "cut-signature",
+            Self::Garbage => "garbage",
+        }
+    }
+
     /// How it is told.
     #[must_use]
     pub fn says(self) -> &'static str {
@@ -548,6 +569,8 @@ pub enum Fill {
     Fresh,
     /// Both, the actor's own first (lists in bodies, repeated query parameters).
     OwnThenVictims,
+    /// The actor's own, whose name another of the same kind has at the victim's.
+    Twin,
     /// This text.
     Text(String),
 }
@@ -583,8 +606,58 @@ pub enum Tamper {
     },
     /// The slot with this key is written in capitals (an id is still the same id, or it is none).
     Capitals(String),
-    /// The method is another one, the true one in `X-HTTP-Method-Override`.
-    OverriddenMethod,
+    /// Another method than the declared one.
+    Method(String),
+    /// A signed link, bent (surfaces of [`Family::Storage`], whose request is a `GET` of the link of the artifact that
+    /// stands in their only slot).
+    Link(LinkBend),
+}
+
+/// How a signed link is bent. The link is the actor's own, for an artifact of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkBend {
+    /// The victim's artifact in the path, signature and all else as it was.
+    OtherObject,
+    /// The victim's tenant in the path.
+    OtherTenant,
+    /// The victim's tenant and artifact.
+    OtherTenantAndObject,
+    /// The victim's own path, without any signature.
+    Unsigned,
+    /// The victim's own path with the actor's signature and expiry.
+    ForeignSignature,
+    /// The victim's path with its own true signature, its expiry prolonged.
+    Prolonged,
+    /// The actor's own link, asked with `PUT`.
+    OtherMethod,
+}
+
+impl LinkBend {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::OtherObject,
+        Self::OtherTenant,
+        Self::OtherTenantAndObject,
+        Self::Unsigned,
+        Self::ForeignSignature,
+        Self::Prolonged,
+        Self::OtherMethod,
+    ];
+
+    /// Its word in attempts' ids.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OtherObject => "other-object",
+            Self::OtherTenant => "other-tenant",
+            Self::OtherTenantAndObject => "other-tenant-and-object",
+            Self::Unsigned => "unsigned",
+            Self::ForeignSignature => "foreign-signature",
+            Self::Prolonged => "prolonged",
+            Self::OtherMethod => "other-method",
+        }
+    }
 }
 
 /// The same request where it is due: without its success a refusal proves nothing.
@@ -617,10 +690,12 @@ pub enum Oracle {
     Unchanged,
     /// No byte of the victim's canaries is in the answer.
     NoCanary,
-    /// The answer holds what is the actor's own and nothing else: it is the same as without the attack.
+    /// The answer, but for ids and times, is that to the same request without the bend.
     OwnOnly,
-    /// Totals are those that the actor had without the victim's objects.
+    /// The answer, its totals included, is that which the actor had before the victim made more objects.
     SameTotal,
+    /// The answer is no success.
+    NoSuccess,
 }
 
 /// One attack, with what proves that it was one and what must come of it.
@@ -644,7 +719,7 @@ pub struct Attempt {
     pub fills: BTreeMap<String, Fill>,
     /// What else is bent.
     pub tamper: Vec<Tamper>,
-    /// What is made by the victim (or, when nothing is the victim's, by the actor) for this attempt alone.
+    /// A success would use up or alter the attacked object: it is a throw-away one.
     pub throw_away: bool,
     /// The proof that it could have worked.
     pub control: Control,
