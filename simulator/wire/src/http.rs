@@ -336,7 +336,8 @@ impl Multipart {
         }
         let boundary: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
         let boundary = format!("fleetproof-{boundary}");
-        let length: usize = self.parts.iter().map(|(head, content)| head.len() + content.len() + boundary.len() + 6).sum();
+        let length: usize =
+            self.parts.iter().map(|(head, content)| head.len() + content.len() + boundary.len() + 6).sum();
         let mut body = BytesMut::with_capacity(length + boundary.len() + 6);
         for (head, content) in &self.parts {
             body.extend_from_slice(format!("--{boundary}\r\n{head}").as_bytes());

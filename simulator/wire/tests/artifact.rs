@@ -35,8 +35,19 @@ fn spec() -> impl Strategy<Value = Spec> {
         let compression = if gzip { Compression::Gzip } else { Compression::None };
         let meta_data = meta.then(|| serde_json::json!({ "any": [1, "thing"] }));
         Spec {
-            name, device_types, payload_type, files, provides, depends, clears_provides, group, depends_names,
-            depends_groups, scripts, meta_data, compression,
+            name,
+            device_types,
+            payload_type,
+            files,
+            provides,
+            depends,
+            clears_provides,
+            group,
+            depends_names,
+            depends_groups,
+            scripts,
+            meta_data,
+            compression,
         }
     })
 }
@@ -142,27 +153,15 @@ fn manifest(change: impl FnOnce(String) -> String) -> Result<Artifact, ArtifactE
 }
 
 fn sha256(content: &[u8]) -> String {
-    sha2::Digest::digest(sha2::Sha256::default(), content)
-}
-
-mod sha2 {
-    //! Sums for artifacts that are put together by hand.
-    pub struct Digest;
-    #[derive(Default)]
-    pub struct Sha256;
-    impl Digest {
-        pub fn digest(_: Sha256, content: &[u8]) -> String {
-            use ::sha2::Digest as _;
-            ::sha2::Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
-        }
-    }
+    use sha2::Digest;
+    sha2::Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
 fn the_order_of_the_format_is_kept() {
-    let names = |spec| unpack(&write(spec).unwrap()).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-    assert_eq!(names(&sample(Compression::Gzip)), ["version", "manifest", "header.tar.gz", "data/0000.tar.gz"]);
-    assert_eq!(names(&sample(Compression::None)), ["version", "manifest", "header.tar", "data/0000.tar"]);
+    let names = |how| unpack(&write(&sample(how)).unwrap()).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(Compression::Gzip), ["version", "manifest", "header.tar.gz", "data/0000.tar.gz"]);
+    assert_eq!(names(Compression::None), ["version", "manifest", "header.tar", "data/0000.tar"]);
     let swapped = |a: usize, b: usize| changed(|parts| parts.swap(a, b)).unwrap_err().to_string();
     assert_eq!(swapped(0, 1), "`manifest` stands where version must stand");
     assert_eq!(swapped(1, 2), "`header.tar.gz` stands where manifest must stand");
@@ -175,7 +174,8 @@ fn the_order_of_the_format_is_kept() {
 
 #[test]
 fn the_manifest_lists_every_file_and_no_other() {
-    let unlisted = manifest(|text| text.lines().filter(|line| !line.ends_with("root.img")).collect::<Vec<_>>().join("\n"));
+    let unlisted =
+        manifest(|text| text.lines().filter(|line| !line.ends_with("root.img")).collect::<Vec<_>>().join("\n"));
     assert_eq!(unlisted.unwrap_err(), ArtifactError::Unlisted("data/0000/root.img".into()));
     let missing = manifest(|text| format!("{text}{}  data/0000/other\n", "0".repeat(64)));
     assert_eq!(missing.unwrap_err(), ArtifactError::Missing("data/0000/other".into()));
@@ -194,7 +194,9 @@ fn every_part_is_held_against_its_checksum() {
     spec.files[0].1 = Bytes::from(vec![8; 5_000]);
     let (mut parts, other) = (unpack(&good), unpack(&write(&spec).unwrap()));
     parts[3] = other[3].clone();
-    assert!(matches!(read(&repack(&parts)).unwrap_err(), ArtifactError::Checksum { file, .. } if file == "data/0000/root.img"));
+    assert!(
+        matches!(read(&repack(&parts)).unwrap_err(), ArtifactError::Checksum { file, .. } if file == "data/0000/root.img")
+    );
 
     spec.name = "release-3".into();
     let mut parts = unpack(&good);
