@@ -6,7 +6,6 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 /// Only the last bytes of a pattern are in the automaton, the rest is compared: tokens are long
 /// and begin alike.
@@ -39,8 +38,30 @@ impl Patterns {
     /// The text without the secrets, or `None` if there are none in it.
     pub(crate) fn redact(&self, text: &str) -> Option<String> {
         let tails = self.tails.as_ref()?;
-        let bytes = text.as_bytes();
-        let mut found: Vec<(usize, usize)> = Vec::new();
+        let mut found = Vec::new();
+        for view in views(text) {
+            self.search(tails, &view, &mut found);
+        }
+        if found.is_empty() {
+            return None;
+        }
+        found.sort_unstable();
+        let mut clean = String::with_capacity(text.len());
+        let mut kept = None;
+        for (start, end) in found {
+            if kept.is_none_or(|kept| start > kept) {
+                clean.push_str(text.get(kept.unwrap_or(0)..start).unwrap_or_default());
+                clean.push_str(REDACTED);
+            }
+            kept = kept.max(Some(end));
+        }
+        clean.push_str(text.get(kept.unwrap_or(0)..).unwrap_or_default());
+        Some(clean)
+    }
+
+    /// Adds the ranges of the text in which the view shows a secret.
+    fn search(&self, tails: &AhoCorasick, view: &View, found: &mut Vec<(usize, usize)>) {
+        let bytes = &view.bytes;
         for hit in tails.find_overlapping_iter(bytes) {
             let pattern = &self.whole[hit.pattern().as_usize()];
             let Some(start) = hit.end().checked_sub(pattern.bytes.len()) else { continue };
@@ -49,58 +70,134 @@ impl Patterns {
             }
             let grow = |at: Option<&u8>| usize::from(pattern.base64 && at.is_some_and(|byte| is_base64(*byte)));
             let before = start.checked_sub(1).and_then(|at| bytes.get(at));
-            found.push((start - grow(before), hit.end() + grow(bytes.get(hit.end()))));
+            let (start, end) = (start - grow(before), hit.end() + grow(bytes.get(hit.end())));
+            found.push((view.origin(start), view.origin(end)));
         }
-        if found.is_empty() {
-            return None;
-        }
-        found.sort_unstable();
-        let mut clean = String::with_capacity(text.len());
-        let mut kept = 0;
-        for (start, end) in found {
-            if start > kept || (start == 0 && kept == 0) {
-                clean.push_str(text.get(kept..start).unwrap_or_default());
-                clean.push_str(REDACTED);
-            }
-            kept = kept.max(end);
-        }
-        clean.push_str(text.get(kept..).unwrap_or_default());
-        Some(clean)
     }
+}
+
+/// A text as somebody sees it who has undone an escaping.
+struct View {
+    bytes: Vec<u8>,
+    /// Where in the text each byte begins, and one more for the end. Empty: at itself.
+    origins: Vec<usize>,
+}
+
+impl View {
+    fn origin(&self, at: usize) -> usize {
+        self.origins.get(at).copied().unwrap_or(at)
+    }
+
+    /// Undoes an escaping once: `unescape` looks at the rest of the bytes and gives what the first
+    /// of them stand for, and how many.
+    fn undo(&self, unescape: fn(&[u8]) -> Option<(Escaped, usize)>) -> Option<Self> {
+        let mut undone = Self { bytes: Vec::new(), origins: Vec::new() };
+        let (mut at, mut changed) = (0, false);
+        while let Some(byte) = self.bytes.get(at) {
+            let (stands_for, taken) = match unescape(&self.bytes[at..]) {
+                Some(escaped) => {
+                    changed = true;
+                    escaped
+                }
+                None => (Escaped::Byte(*byte), 1),
+            };
+            let mut utf8 = [0; 4];
+            let bytes = match stands_for {
+                Escaped::Byte(byte) => {
+                    utf8[0] = byte;
+                    &utf8[..1]
+                }
+                Escaped::Char(c) => c.encode_utf8(&mut utf8).as_bytes(),
+            };
+            for byte in bytes {
+                undone.bytes.push(*byte);
+                undone.origins.push(self.origin(at));
+            }
+            at += taken;
+        }
+        undone.origins.push(self.origin(self.bytes.len()));
+        changed.then_some(undone)
+    }
+}
+
+/// The text as it is, and with one or two layers of escaping undone.
+fn views(text: &str) -> Vec<View> {
+    let mut views = vec![View { bytes: text.as_bytes().to_vec(), origins: Vec::new() }];
+    let mut from = 0;
+    for _ in 0..2 {
+        let to = views.len();
+        for outer in from..to {
+            for unescape in [percent, form, backslash] {
+                views.extend(views[outer].undo(unescape));
+            }
+        }
+        from = to;
+    }
+    views
+}
+
+enum Escaped {
+    Byte(u8),
+    Char(char),
+}
+
+/// `%2F` of addresses.
+fn percent(bytes: &[u8]) -> Option<(Escaped, usize)> {
+    let [b'%', digits @ ..] = bytes else { return None };
+    let byte = u8::try_from(hexadecimal(digits.get(..2)?)?).ok()?;
+    Some((Escaped::Byte(byte), 3))
+}
+
+/// Addresses as forms write them: a blank is a plus.
+fn form(bytes: &[u8]) -> Option<(Escaped, usize)> {
+    if bytes.first() == Some(&b'+') { Some((Escaped::Byte(b' '), 1)) } else { percent(bytes) }
+}
+
+/// The escapes of JSON, which most languages share.
+fn backslash(bytes: &[u8]) -> Option<(Escaped, usize)> {
+    let [b'\\', kind, rest @ ..] = bytes else { return None };
+    let byte = match kind {
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        b'b' => 8,
+        b'f' => 12,
+        b'"' | b'\\' | b'/' | b'\'' => *kind,
+        b'u' => return unicode(rest),
+        _ => return None,
+    };
+    Some((Escaped::Byte(byte), 2))
+}
+
+/// What follows `\u`, the second half of a pair included.
+fn unicode(digits: &[u8]) -> Option<(Escaped, usize)> {
+    let first = hexadecimal(digits.get(..4)?)?;
+    if let Some(c) = char::from_u32(first) {
+        return Some((Escaped::Char(c), 6));
+    }
+    let [b'\\', b'u', second @ ..] = digits.get(4..10)? else { return None };
+    let units = [u16::try_from(first).ok()?, u16::try_from(hexadecimal(second)?).ok()?];
+    let c = char::decode_utf16(units).next()?.ok()?;
+    Some((Escaped::Char(c), 12))
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
 }
 
 fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
-/// Every way a secret may be spelled.
+/// The ways a secret may be spelled, escapes apart: those are undone in the text.
 fn encodings(secret: &str) -> Vec<Pattern> {
-    let mut all = vec![secret.to_owned()];
-    let escaped = json(secret);
-    all.push(json(&escaped));
-    all.push(escaped);
-    all.push(unicode_escaped(secret));
-    for upper in [true, false] {
-        let hex = |byte: u8| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
-        all.push(secret.bytes().map(hex).collect());
-        let percent = |keep: fn(u8) -> bool| {
-            secret.bytes().fold(String::new(), |mut text, byte| {
-                if keep(byte) {
-                    text.push(char::from(byte));
-                } else {
-                    let _ = write!(text, "%{}", hex(byte));
-                }
-                text
-            })
-        };
-        all.push(percent(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)));
-        all.push(percent(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte)));
-        all.push(percent(|_| false));
-        // Forms write a blank as plus.
-        all.push(percent(|byte| byte.is_ascii_alphanumeric() || b"-._* ".contains(&byte)).replace(' ', "+"));
-    }
-    let mut patterns: Vec<Pattern> =
-        all.into_iter().map(|text| Pattern { bytes: text.into_bytes(), base64: false }).collect();
+    let hex = |upper: bool| -> String {
+        secret.bytes().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }).collect()
+    };
+    let mut patterns: Vec<Pattern> = [secret.to_owned(), hex(false), hex(true)]
+        .into_iter()
+        .map(|text| Pattern { bytes: text.into_bytes(), base64: false })
+        .collect();
     for shift in 0..3 {
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
             let mut bytes = vec![0; shift];
@@ -115,26 +212,6 @@ fn encodings(secret: &str) -> Vec<Pattern> {
     }
     patterns.retain(|pattern| pattern.bytes.len() >= crate::Secrets::SHORTEST);
     patterns
-}
-
-fn json(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// JSON as ASCII-only writers have it.
-fn unicode_escaped(text: &str) -> String {
-    let mut units = [0; 2];
-    json(text).chars().fold(String::new(), |mut escaped, c| {
-        if c.is_ascii() {
-            escaped.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut units) {
-                let _ = write!(escaped, "\\u{unit:04x}");
-            }
-        }
-        escaped
-    })
 }
 
 /// Takes the secrets out of every text of an event. Verdicts and numbers are no text: a password
