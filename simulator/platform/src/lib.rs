@@ -1,1 +1,28 @@
-//! The reference platform
+//! The reference platform: a device-fleet platform with a provider and its tenants, that speaks the Mender API.
+//!
+//! [`Platform::open`] makes one (SQLite in memory), [`Platform::gateway`] is what users and devices reach,
+//! [`Platform::operator_door`] what only its operator reaches, [`Platform::serve`] answers on a network of
+//! [`fleetproof_world`], [`Platform::document`] is its interface as an OpenAPI document.
+//!
+//! Inside: `tenancy` and `fleet` hold the operations, one file per kind of object; `edge` is what stands between them
+//! and HTTP (who asks, how often, how a refusal is written); [`store`] is the database; [`rights`] what a role
+//! allows; [`defects`] what can be broken on purpose.
+//!
+//! A change is one transaction: limit counter, rows and audit entry together. Other requests come between
+//! transactions, never into one.
+
+mod audit;
+pub mod defects;
+mod edge;
+mod ids;
+mod passwords;
+mod platform;
+mod refusal;
+pub mod rights;
+pub mod store;
+mod tenancy;
+mod times;
+mod tokens;
+
+pub use passwords::PasswordCost;
+pub use platform::{Founded, NewTenant, Platform, PlatformError, Settings};

@@ -1,0 +1,47 @@
+//! Around every handler: an id for the request, refusals in the vendor's form, panics as a 500.
+
+use crate::Platform;
+use crate::refusal::Refusal;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+/// `router` inside its envelope.
+pub(super) fn around(router: Router<Platform>, app: &Platform) -> Router {
+    router
+        .fallback(async || Refusal::not_found("Resource not found"))
+        .method_not_allowed_fallback(async || Refusal::not_allowed("Method not allowed"))
+        .layer(from_fn_with_state(app.clone(), envelope))
+        .with_state(app.clone())
+}
+
+async fn envelope(State(app): State<Platform>, request: Request, next: Next) -> Response {
+    let id = app.ids().request();
+    let mut work = pin!(next.run(request));
+    let answer = std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(response)) => Poll::Ready(response),
+        Err(_) => Poll::Ready(Refusal::internal("a handler panicked").into_response()),
+    });
+    let mut response = answer.await;
+    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+        let told = serde_json::json!({ "error": refusal.message, "request_id": id });
+        *response.body_mut() = Body::from(told.to_string());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.remove(header::CONTENT_LENGTH);
+        if refusal.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ManagementJWT\""));
+        }
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-men-requestid", id);
+    }
+    response
+}

@@ -1,0 +1,37 @@
+//! What stands between the operations and HTTP.
+
+mod envelope;
+mod extract;
+mod openapi;
+mod paging;
+mod principals;
+mod server;
+
+pub(crate) use extract::{At, Body, Params};
+pub(crate) use openapi::document;
+pub(crate) use paging::Page;
+pub(crate) use principals::{Can, Device, Operator, User, need};
+pub(crate) use server::serve;
+
+use crate::Platform;
+use crate::tenancy;
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The operations that users and devices reach.
+pub(crate) fn gateway_operations() -> OpenApiRouter<Platform> {
+    OpenApiRouter::new().merge(openapi::operations()).merge(tenancy::gateway())
+}
+
+/// The operations at the operator's door.
+pub(crate) fn operator_operations() -> OpenApiRouter<Platform> {
+    OpenApiRouter::new().merge(tenancy::operator_door())
+}
+
+pub(crate) fn gateway(app: &Platform) -> Router {
+    envelope::around(gateway_operations().split_for_parts().0, app)
+}
+
+pub(crate) fn operator_door(app: &Platform) -> Router {
+    envelope::around(operator_operations().split_for_parts().0, app)
+}

@@ -1,0 +1,80 @@
+//! How the platform says no: a status and a sentence, as the vendor's services do.
+
+use crate::store::StoreError;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::borrow::Cow;
+
+/// What a handler gives: something good, or a refusal.
+pub(crate) type Answer<T = Response> = Result<T, Refusal>;
+
+/// A refusal. The envelope around all handlers writes it as `{"error", "request_id"}`.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) message: Cow<'static, str>,
+}
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident => $status:ident;)*) => {
+        $($(#[$doc])*
+        pub(crate) fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+            Self { status: StatusCode::$status, message: message.into() }
+        })*
+    };
+}
+
+impl Refusal {
+    refusals! {
+        /// 400: the request does not say what it must.
+        bad_request => BAD_REQUEST;
+        /// 401, in words of the caller's.
+        unauthorized_since => UNAUTHORIZED;
+        /// 403, in words of the caller's.
+        forbidden_since => FORBIDDEN;
+        /// 404: not there, or not for you.
+        not_found => NOT_FOUND;
+        /// 405: not in this state.
+        not_allowed => METHOD_NOT_ALLOWED;
+        /// 409: somebody was first.
+        conflict => CONFLICT;
+        /// 412: it has changed since.
+        changed => PRECONDITION_FAILED;
+        /// 413: too much.
+        too_large => PAYLOAD_TOO_LARGE;
+        /// 422: understood, and refused.
+        unprocessable => UNPROCESSABLE_ENTITY;
+        /// 429: too often.
+        throttled => TOO_MANY_REQUESTS;
+    }
+
+    /// 401: no credentials, or wrong ones; never why.
+    pub(crate) fn unauthorized() -> Self {
+        Self::unauthorized_since("unauthorized")
+    }
+
+    /// 403: known, and not allowed.
+    pub(crate) fn forbidden() -> Self {
+        Self::forbidden_since("forbidden")
+    }
+
+    /// 500. What went wrong goes to the platform's own output, never to the caller.
+    pub(crate) fn internal(why: impl std::fmt::Display) -> Self {
+        eprintln!("platform: {why}");
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: "internal error".into() }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,125 @@
+//! SQLite in memory: one connection, handed from transaction to transaction in the order they asked.
+
+use super::{Row, Store, StoreError, Tx, Value};
+use bytes::Bytes;
+use rusqlite::Connection;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use std::sync::Arc;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// How many prepared statements are kept: more than the platform has.
+const STATEMENTS: usize = 1024;
+
+/// A database in memory.
+#[derive(Clone, Debug)]
+pub struct Sqlite(Arc<Mutex<Connection>>);
+
+impl Sqlite {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let connection = Connection::open_in_memory()?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.execute_batch("pragma foreign_keys = on")?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
+    }
+}
+
+impl Store for Sqlite {
+    type Tx = SqliteTx;
+
+    async fn begin(&self) -> Result<SqliteTx, StoreError> {
+        let connection = self.0.clone().lock_owned().await;
+        connection.execute_batch("begin")?;
+        Ok(SqliteTx { connection, open: true })
+    }
+}
+
+/// A transaction: the connection, and nobody else has it.
+#[derive(Debug)]
+pub struct SqliteTx {
+    connection: OwnedMutexGuard<Connection>,
+    open: bool,
+}
+
+impl SqliteTx {
+    fn rows(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&numbered(sql))?;
+        let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let mut rows = statement.query(rusqlite::params_from_iter(args))?;
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next()? {
+            let values = (0..columns.len()).map(|at| row.get_ref(at).map_err(StoreError::new).and_then(read));
+            answer.push(Row::new(columns.clone(), values.collect::<Result<_, _>>()?));
+        }
+        Ok(answer)
+    }
+
+    fn run(&self, sql: &str, args: &[Value]) -> Result<u64, StoreError> {
+        let mut statement = self.connection.prepare_cached(&numbered(sql))?;
+        Ok(statement.execute(rusqlite::params_from_iter(args))? as u64)
+    }
+}
+
+impl Tx for SqliteTx {
+    async fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.rows(sql, args)
+    }
+
+    async fn execute(&mut self, sql: &'static str, args: &[Value]) -> Result<u64, StoreError> {
+        self.run(sql, args)
+    }
+
+    async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch(sql)?)
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        self.connection.execute_batch("commit")?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Drop for SqliteTx {
+    fn drop(&mut self) {
+        if self.open {
+            // It fails only where SQLite has rolled back by itself already.
+            let _rolled_back = self.connection.execute_batch("rollback");
+        }
+    }
+}
+
+/// SQLite numbers `$1` by first appearance and `?1` by its number.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+fn read(value: ValueRef<'_>) -> Result<Value, StoreError> {
+    match value {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(n) => Ok(Value::Int(n)),
+        ValueRef::Text(text) => Ok(Value::Text(String::from_utf8_lossy(text).into_owned())),
+        ValueRef::Blob(bytes) => Ok(Value::Blob(Bytes::copy_from_slice(bytes))),
+        ValueRef::Real(_) => Err(StoreError::new("a fraction: the platform keeps whole numbers only")),
+    }
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(n) => ValueRef::Integer(*n),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::new(error)
+    }
+}

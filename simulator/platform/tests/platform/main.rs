@@ -1,0 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The platform from outside: requests at its doors, in virtual time.
+
+mod common;
+mod foundation;
