@@ -1,7 +1,7 @@
 //! The report for a person at a terminal or in a CI log.
 
 use crate::report::{Claim, Covered, Report, Scenario, Step, Try};
-use crate::words::{clean, count, duration, plural, short};
+use crate::words::{clean, count, duration, is_dirty, plural, short};
 use fleetproof_journal::{Place, Verdict};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -281,7 +281,7 @@ fn rest(total: usize, shown: usize) -> Option<String> {
     (total > shown).then(|| format!("and {} more in run.jsonl", count((total - shown) as u64)))
 }
 
-/// The line of the scenario: a tab counts as one column, so it becomes one blank.
+/// The line of the scenario, a blank for what may not be shown: the caret must not move.
 fn clean_line(line: &str) -> String {
-    line.chars().map(|c| if clean(c.encode_utf8(&mut [0; 4])) == " " || c.is_control() { ' ' } else { c }).collect()
+    line.chars().map(|c| if is_dirty(c) { ' ' } else { c }).collect()
 }

@@ -7,14 +7,14 @@ use std::borrow::Cow;
 /// what follows. Line ends and tabs become blanks.
 #[must_use]
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(dirty) {
+    if !text.contains(is_dirty) {
         return Cow::Borrowed(text);
     }
     let blank = |c: char| matches!(c, '\n' | '\t' | '\r');
-    Cow::Owned(text.chars().filter_map(|c| if blank(c) { Some(' ') } else { (!dirty(c)).then_some(c) }).collect())
+    Cow::Owned(text.chars().filter_map(|c| if blank(c) { Some(' ') } else { (!is_dirty(c)).then_some(c) }).collect())
 }
 
-fn dirty(c: char) -> bool {
+pub(crate) fn is_dirty(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
         || matches!(c, '\u{fffe}' | '\u{ffff}')

@@ -5,7 +5,7 @@ mod fixture;
 
 use fixture::{Telling, attempt, judged};
 use fleetproof_journal::{Lenience, RunFacts, Verdict, What, read};
-use fleetproof_reports::{Colour, Report, clean, count, duration, json, junit, terminal};
+use fleetproof_reports::{Colour, Report, count, duration, json, junit, terminal};
 use proptest::prelude::*;
 
 fn report() -> Report {
@@ -119,9 +119,21 @@ fn numbers_and_durations() {
     assert_eq!(durations.join(", "), "0 ms, 0 ms, 1 ms, 999 ms, 1.000 s, 59.999 s, 1 m 00.0 s, 59 m 59.9 s, 1 h 00 m");
 }
 
+/// Texts a stranger would send: escapes, line ends, marks that turn the direction.
+fn nasty() -> impl Strategy<Value = String> {
+    let mark = prop::sample::select(
+        "\u{1b}\u{9b}\n\r\t\u{0}\u{7f}\u{202e}\u{2066}\u{2028}\u{feff}\u{200b}<&\"']]>".chars().collect::<Vec<_>>(),
+    );
+    prop::collection::vec(prop_oneof![mark, any::<char>()], 0..30).prop_map(String::from_iter)
+}
+
+fn is_nasty(c: char) -> bool {
+    c.is_control() || "\u{200b}\u{202e}\u{2066}\u{2028}\u{feff}\u{fffe}\u{ffff}".contains(c)
+}
+
 proptest! {
     #[test]
-    fn no_text_of_a_stranger_reaches_a_terminal_or_ci_unclean(text in any::<String>()) {
+    fn no_text_of_a_stranger_reaches_a_terminal_or_ci_unclean(text in nasty()) {
         let mut telling = Telling::of(&text, 1, "real", 1, Some(&text));
         let mut tried = attempt(&text, &text, &text, Verdict::Failed);
         for field in [&mut tried.request, &mut tried.answer, &mut tried.expected] {
@@ -138,12 +150,12 @@ proptest! {
         let report = one(telling.end(Verdict::Interrupted));
         let shown = terminal(&report, Colour::Never);
         for line in shown.lines() {
-            prop_assert_eq!(clean(line), line);
+            prop_assert!(!line.contains(is_nasty), "{line:?}");
         }
         let xml = junit(&report);
         prop_assert!(quick_junit::Report::deserialize_from_str(&xml).is_ok(), "{}", xml);
         for line in xml.lines() {
-            prop_assert_eq!(clean(line), line);
+            prop_assert!(!line.contains(is_nasty), "{line:?}");
         }
     }
 
