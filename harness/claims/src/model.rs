@@ -672,6 +672,8 @@ pub enum Control {
     Admin,
     /// The operator of the platform sends it at the operator's door, and succeeds.
     Operator,
+    /// The admin of the tenant that has children sends it for the same throw-away child, and succeeds.
+    Provider,
     /// The attempt itself must succeed: it is its own control.
     Itself,
 }
@@ -713,10 +715,10 @@ pub struct Attempt {
     pub actor: Actor,
     /// The tenant that must not be hurt.
     pub victim: String,
-    /// The attacked slot's key, if one is.
-    pub slot: Option<String>,
-    /// What stands in each slot, by key. Slots that are not named: `Own`; optional ones: nothing.
+    /// What stands in each slot, by key. Slots that are not named: `Own`; optional ones and queries: nothing.
     pub fills: BTreeMap<String, Fill>,
+    /// The keys that are filled with something that never existed when the answer for that is needed.
+    pub attacked: Vec<String>,
     /// What else is bent.
     pub tamper: Vec<Tamper>,
     /// A success would use up or alter the attacked object: it is a throw-away one.

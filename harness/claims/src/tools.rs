@@ -1,0 +1,136 @@
+//! The catalogue: with what a platform is attacked, and what each attack proves.
+
+use serde::Serialize;
+
+/// One way to attack, as `fleetproof claims` prints it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tool {
+    /// Its id, with which the ids of its attempts begin.
+    pub id: &'static str,
+    /// The family of attacks that it comes from.
+    pub family: &'static str,
+    /// The claim that makes it.
+    pub claim: &'static str,
+    /// What holds when all of its attempts fail.
+    pub proves: &'static str,
+    /// Which success shows that the attempts could have worked.
+    pub control: &'static str,
+    /// What is looked at.
+    pub oracle: &'static str,
+}
+
+macro_rules! tools {
+    ($($name:ident = $id:literal, $family:literal, $claim:literal, $proves:literal, $control:literal, $oracle:literal;)*) => {
+        $(pub(crate) const $name: &str = $id;)*
+        const CATALOGUE: &[Tool] = &[$(Tool {
+            id: $id, family: $family, claim: $claim, proves: $proves, control: $control, oracle: $oracle,
+        },)*];
+    };
+}
+
+tools! {
+    FOREIGN_ID = "h1-foreign-id", "H1 object level authorization", "isolation",
+        "naming another tenant's object gets what naming nothing gets, in every role",
+        "the victim's admin (or device) does the same with the same object",
+        "refusal kind; answer as for an id that never existed; victim's object unchanged; no canary";
+    UNDECLARED_METHOD = "h1-undeclared-method", "H1 object level authorization", "isolation",
+        "a method that the document does not know opens nothing either",
+        "the victim's admin reaches the same object by the declared method",
+        "answer as for an id that never existed; victim's object unchanged; no canary";
+    OWN_PLACE = "h1-own-place", "H1 object level authorization", "isolation",
+        "what a tenant changes without naming an object is its own",
+        "the attempt itself succeeds",
+        "victim's side unchanged; no canary";
+    OWN_BESIDE_FOREIGN = "h2-own-beside-foreign", "H2 conflicting ids", "isolation",
+        "an own id in front opens no door for the foreign one behind it",
+        "the victim's admin does it with the victim's object alone",
+        "answer as for an own and a never existing id; victim's objects unchanged; no canary";
+    CAPITALS = "h2-capitals", "H2 conflicting ids", "isolation",
+        "another spelling of a foreign id is no way around",
+        "the victim's admin reaches the object by its id",
+        "answer as for an id that never existed, spelled likewise; victim's object unchanged; no canary";
+    TWIN = "h2-twin-name", "H2 conflicting ids", "isolation",
+        "of two things with the same name in two tenants each tenant reaches its own",
+        "the attempt itself succeeds",
+        "success; the victim's twin unchanged; no canary";
+    TENANT_HEADER = "h3-tenant-header", "H3 tenant context injection", "isolation",
+        "a header does not make one a member of another tenant",
+        "the same without the header, by the one to whom it is due",
+        "answer as without it (own things) or as for a never existing id; victim unchanged; no canary";
+    TENANT_QUERY = "h3-tenant-query", "H3 tenant context injection", "isolation",
+        "a query parameter does not make one a member of another tenant",
+        "the same without the parameter, by the one to whom it is due",
+        "answer as without it (own things) or as for a never existing id; victim unchanged; no canary";
+    TENANT_HOST = "h3-tenant-host", "H3 tenant context injection", "isolation",
+        "a host name does not make one a member of another tenant",
+        "the same at the plain host, by the one to whom it is due",
+        "answer as without it (own things) or as for a never existing id; victim unchanged; no canary";
+    NO_TOKEN = "h4-no-token", "H4 credentials", "isolation",
+        "nothing opens without a credential",
+        "the same with the rightful credential",
+        "unauthenticated; victim unchanged; no canary";
+    FORGED_TOKEN = "h4-forged-token", "H4 credentials", "isolation",
+        "a token that was altered after it was signed opens nothing",
+        "the same with the rightful credential",
+        "unauthenticated; victim unchanged; no canary";
+    WRONG_DOOR = "h4-wrong-door", "H4 credentials", "isolation",
+        "a user's token opens no operation of devices, and the reverse",
+        "the same with the rightful credential",
+        "unauthenticated; victim unchanged; no canary";
+    OPERATORS_DOOR = "h4-operators-door", "H4 credentials", "isolation",
+        "no identity of a tenant opens the operator's door",
+        "the operator does the same there",
+        "unauthenticated; victim unchanged; no canary";
+    FOREIGN_LOGIN = "h4-foreign-login", "H4 credentials", "isolation",
+        "another one's name with an own secret gets no credential",
+        "the victim gets one with its own secret",
+        "unauthenticated; victim unchanged; no canary";
+    SIGNED_LINK = "h5-signed-link", "H5 signed links", "isolation",
+        "a signed link opens the one object that it was signed for",
+        "the victim's own link opens the object",
+        "no success; no canary; the object unchanged";
+    LIST = "h6-list", "H6 lists", "isolation",
+        "lists, counts and searches hold nothing of another tenant",
+        "the victim sees its own objects there",
+        "no canary; the whole answer and its total as before the victim made more objects";
+    FOREIGN_FILTER = "h6-foreign-filter", "H6 lists", "isolation",
+        "filtering by another tenant's id or name finds what filtering by nothing's finds",
+        "the victim finds its object by the same filter",
+        "answer as for a name that never existed; no canary";
+    PAGING = "h6-paging", "H6 lists", "isolation",
+        "no page, size or order makes a list longer than the tenant",
+        "the victim sees its own objects there",
+        "no canary";
+    FOREIGN_REFERENCE = "h7-foreign-reference", "H7 foreign references", "isolation",
+        "what is made with another tenant's object in it reaches nothing of that tenant",
+        "the victim's admin makes the same with the same reference",
+        "answer as for a reference that never existed; victim's object unchanged; no canary";
+    AUDIT_ALTER = "h9-audit-alter", "H9 audit", "isolation",
+        "nobody writes or removes entries of an audit log",
+        "the log can be read",
+        "no success; the log unchanged";
+    MASS_ASSIGNMENT = "h16-mass-assignment", "H16 mass assignment", "isolation",
+        "a field that says whose a thing is does not make it so",
+        "the same without the field succeeds",
+        "victim's lists unchanged; no canary";
+    ACCESS = "h12-role", "H12 roles", "access",
+        "a role may exactly what it says, on every operation",
+        "the tenant's admin does the same and succeeds",
+        "success where it may; forbidden, and the object unchanged, where it may not";
+    OUTSIDER = "h12-outsider", "H12 roles", "access",
+        "who is no member is refused everything inside the tenant, like any stranger",
+        "the tenant's admin does the same and succeeds",
+        "refusal kind; answer as for an id that never existed; object unchanged; no canary";
+}
+
+/// Every tool, in the order in which attempts are made on an operation.
+#[must_use]
+pub fn catalogue() -> &'static [Tool] {
+    CATALOGUE
+}
+
+/// The tool with this id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Tool> {
+    CATALOGUE.iter().find(|tool| tool.id == id)
+}
