@@ -1,7 +1,34 @@
 //! The scenario language: text to typed scenarios, diagnostics, schema.
+//!
+//! ```
+//! let mut sources = fleetproof_language::Sources::new();
+//! let file = sources.add("first.yaml", "scenario: Nothing yet\nsteps: []\n".to_owned());
+//! let (scenarios, mistakes) = fleetproof_language::check(&sources, &[file]);
+//! assert!(scenarios.is_empty());
+//! assert!(mistakes[0].render(&sources).contains("`steps` is empty"));
+//! ```
 
+mod check;
+mod claim;
+mod diagnostic;
+mod grammar;
+mod names;
+mod quantity;
+mod reader;
 mod scenario;
+mod secret;
 mod source;
+mod sources;
+mod step;
+mod suggest;
+mod tree;
+mod words;
 
-pub use scenario::*;
-pub use source::*;
+pub use check::{check, read};
+pub use claim::{Claim, Class, Skip};
+pub use diagnostic::Diagnostic;
+pub use scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection, Tenant, User};
+pub use source::{Located, Span, Table};
+pub use sources::{FileId, LONGEST_FILE, Place, Sources};
+pub use step::{Abort, AddUser, ByDevices, Configure, Deploy, Expect, Onboard, Outcome, Step, UserAt};
+pub use words::{Limit, Misbehaviour, OnboardOutcome, Protocol, Refusal, Role, Row, Starts, Surface};

@@ -1,0 +1,230 @@
+//! Claims: what can be said about a platform, and what each proves.
+
+use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
+use crate::grammar::{Block, Form, Key, Refers, Shape, block};
+use crate::reader::{Entries, Reader};
+use crate::source::Located;
+use crate::words::{Limit, OnboardOutcome, Role, Row, Surface};
+
+/// When a claim is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// May become true; needs `within`; holds at the first moment it is true.
+    Eventual,
+    /// Judged on all that was recorded since its subject began, when the eventual claims hold.
+    Safety,
+    /// Makes its own attempts, and leaves the platform as found.
+    Active,
+}
+
+macro_rules! claims {
+    ($(#[doc = $about:literal])+ pub enum Claim { $(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $word:literal, $class:ident $(+ $acts:ident)?, [$($row:ident),*] { $(
+            $(#[doc = $field_doc:literal])+
+            $field:ident: $type:ty = $shape:expr, $presence:expr;
+        )* }
+    )* }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Claim { $(
+            $(#[doc = $doc])+
+            $variant { $($(#[doc = $field_doc])+ $field: $type),* },
+        )* }
+
+        impl Claim {
+            pub(crate) const BLOCK: &'static Block = &Block {
+                name: "Claim",
+                about: &[$($about),+],
+                keys: &[$(Key {
+                    word: $word,
+                    about: &[$($doc),+],
+                    shape: Shape::Block(&Block {
+                        name: stringify!($variant),
+                        about: &[$($doc),+],
+                        keys: &[$(Key {
+                            word: stringify!($field), about: &[$($field_doc),+], shape: $shape, presence: $presence,
+                        }),*],
+                        partly: false,
+                        also: None,
+                    }),
+                    presence: Optional,
+                }),*],
+                partly: false,
+                also: None,
+            };
+
+            /// Every claim's word, class, whether it makes attempts of its own, and the rows it can prove.
+            pub const CATALOGUE: &[(&str, Class, bool, &[Row])] =
+                &[$(($word, Class::$class, claims!(@acts $class $($acts)?), &[$(Row::$row),*])),*];
+
+            /// Its word, as it is written.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $word),* }
+            }
+
+            /// When it is judged. A claim that is both eventual and active is eventual here; see [`Claim::acts`].
+            #[must_use]
+            pub const fn kind(&self) -> Class {
+                match self { $(Self::$variant { .. } => Class::$class),* }
+            }
+
+            /// Whether it makes attempts of its own.
+            #[must_use]
+            pub const fn acts(&self) -> bool {
+                match self { $(Self::$variant { .. } => claims!(@acts $class $($acts)?)),* }
+            }
+
+            /// The rows that it can prove.
+            #[must_use]
+            pub const fn rows(&self) -> &'static [Row] {
+                match self { $(Self::$variant { .. } => &[$(Row::$row),*]),* }
+            }
+
+            fn read(word: &str, entries: &Entries<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                match word {
+                    $($word => {
+                        $(let $field = entries.field::<$type>(reader, stringify!($field));)*
+                        Some(Self::$variant { $($field: $field?),* })
+                    })*
+                    _ => None,
+                }
+            }
+        }
+    };
+    (@acts Active) => { true };
+    (@acts $class:ident Active) => { true };
+    (@acts $class:ident) => { false };
+}
+
+claims! {
+    /// A claim of section 6 of the language.
+    pub enum Claim {
+        /// Accepted and served.
+        Online = "online", Eventual, [] {
+            /// Which.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+        }
+        /// Identity, sessions, deployments and inventory are gone there; credentials are dead.
+        Forgotten = "forgotten", Eventual + Active, [P1, A6] {
+            /// Which.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+            /// By whom.
+            tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("by whom: `tenant: acme`");
+        }
+        /// Each runs the version, and the platform says so.
+        Updated = "updated", Eventual, [P8, P11, A10] {
+            /// Which.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+            /// To what.
+            version: Located<String> = Shape::Version, Required("what they run now: `version: \"2.0\"`");
+        }
+        /// Each tried the deployment and runs the version again, healthy; the platform shows the failure.
+        RolledBack = "rolled_back", Eventual, [P11] {
+            /// Which.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+            /// After which deployment.
+            deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("after which deployment: `deployment: first-rollout`");
+            /// To what.
+            version: Located<String> = Shape::Version, Required("what they run again: `version: \"1.0\"`");
+        }
+        /// Not offered, fetched or written; the version is as before.
+        Untouched = "untouched", Safety, [P8] {
+            /// Which.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+            /// By which deployment.
+            deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("by which deployment: `deployment: first-rollout`");
+        }
+        /// The platform's version and outcome are the devices' own.
+        Reported = "reported", Eventual, [P11, A10, B7] {
+            /// Which.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+        }
+        /// Nothing crosses, both ways, on any surface.
+        Isolation = "isolation", Active, [P2, P6, P10, A2, A8] {
+            /// Tenants, and `provider`.
+            between: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::TenantOrProvider), 2), Required("who is kept apart: `between: [acme, globex]`");
+            /// Where it is tried.
+            surfaces: Vec<Located<Surface>> = Shape::List(&Shape::Word(Surface::WORDS), 1), Otherwise("all");
+            /// Attempts that are left out.
+            skip: Vec<Located<Skip>> = Shape::List(&Shape::Block(Skip::BLOCK), 1), Otherwise("none");
+        }
+        /// The user may do exactly what the role allows there, on every operation.
+        Access = "access", Active, [P1, P2, P4, P5, P6] {
+            /// Who.
+            user: Located<String> = Shape::Refers(Refers::User), Required("who: `user: ada@acme.test`");
+            /// Where.
+            tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("where: `tenant: acme`");
+            /// As what.
+            role: Located<Role> = Shape::Word(Role::WORDS), Required("what they may do there: `role: viewer`");
+        }
+        /// Exactly the limit gets through, the rest is refused as documented, no other tenant pays.
+        Quota = "quota", Active, [P3, A4] {
+            /// Whose.
+            tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("whose limits: `tenants: [acme]`");
+            /// Which.
+            limits: Vec<Located<Limit>> = Shape::List(&Shape::Word(Limit::WORDS), 1), Required("which limits: `limits: [device_limit]`");
+            /// How many more than the limit are tried.
+            over_by: Option<Located<u32>> = Shape::Number(1, 100_000), Otherwise("20");
+        }
+        /// Children and reserve add up to the pool, with `callers` at once.
+        Pool = "pool", Active, [P1, P3] {
+            /// How many more than the pool are asked for.
+            over_by: Option<Located<u32>> = Shape::Number(1, 100_000), Otherwise("20");
+            /// How many ask at once.
+            callers: Option<Located<u32>> = Shape::Number(1, 1000), Required("how many ask at once: `callers: 8`");
+        }
+        /// Each change once, with its actor, in the right log and in no other; no tenant alters it.
+        Audit = "audit", Eventual + Active, [P7, A9] {
+            /// Whose logs; `provider` too.
+            tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::TenantOrProvider), 1), Required("whose logs: `tenants: [acme]`");
+        }
+        /// These are the platform's counters as the tenant reads them and as its provider does.
+        Counts = "counts", Eventual, [P3, P10] {
+            /// Whose.
+            tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("whose counters: `tenant: acme`");
+            /// Devices that are in.
+            accepted: Located<u32> = Shape::Number(0, u32::MAX), Required("how many devices are in: `accepted: 300`");
+            /// Devices that wait.
+            pending: Option<Located<u32>> = Shape::Number(0, u32::MAX), Otherwise("not looked at");
+            /// The limit.
+            limit: Option<Located<u32>> = Shape::Number(0, u32::MAX), Otherwise("not looked at");
+        }
+        /// `whole`: usable, the organisation's controls in force; `undone`: no trace.
+        Onboarded = "onboarded", Eventual, [P1, A1] {
+            /// Which.
+            tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
+            /// What became of them.
+            outcome: Located<OnboardOutcome> = Shape::Word(OnboardOutcome::WORDS), Required("what became of them: `outcome: whole`");
+        }
+    }
+}
+
+block! {
+    /// An attempt that is left out of `isolation`, and why.
+    pub struct Skip {
+        /// The attempt's id, or its beginning.
+        pub attempt: Located<String> = Shape::Text, Required("its id as `plan` prints it: `attempt: http/…`");
+        /// The reason, printed in the report.
+        pub because: Located<String> = Shape::Text, Required("the reason goes into the report: `because: …`");
+    }
+}
+
+impl Claim {
+    /// The claims of an `expect`, in the order of the file; those with mistakes are left out.
+    pub(crate) fn read_all(entries: &Entries<'_>, reader: &mut Reader<'_>) -> Vec<Located<Self>> {
+        let mut claims = Vec::new();
+        for entry in entries.list {
+            let Some(Key { word, shape: Shape::Block(block), .. }) = Self::BLOCK.key(&entry.key) else { continue };
+            reader.claimed(word, entry.key_span);
+            let at = crate::reader::At::new(word, entry.key_span, Shape::Block(block));
+            if let Some(parameters) = reader.entries(&entry.value, &at, block)
+                && let Some(value) = Self::read(word, &parameters, reader)
+            {
+                claims.push(Located { value, span: entry.key_span });
+            }
+        }
+        claims
+    }
+}

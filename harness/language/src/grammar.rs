@@ -1,0 +1,255 @@
+//! The grammar: which keys a block has and what shape each value takes. The macros here make a type of the
+//! language and its grammar from one definition; reading, the JSON Schema and the reference all follow it.
+
+use crate::reader::{Entries, Reader};
+
+/// The keys of a place in the file.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// Its name in the schema.
+    pub(crate) name: &'static str,
+    /// What it is for: lines of a doc comment.
+    pub(crate) about: &'static [&'static str],
+    pub(crate) keys: &'static [Key],
+    /// What can be read of it is kept when something in it cannot.
+    pub(crate) partly: bool,
+    /// The keys of this block stand beside its own.
+    pub(crate) also: Option<&'static Block>,
+}
+
+impl Block {
+    /// Own keys, then those beside them.
+    pub(crate) fn all_keys(&self) -> impl Iterator<Item = &'static Key> {
+        self.keys.iter().chain(self.also.map_or(&[][..], |also| also.keys))
+    }
+
+    pub(crate) fn key(&self, word: &str) -> Option<&'static Key> {
+        self.all_keys().find(|key| key.word == word)
+    }
+}
+
+/// A key and what its value may be.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) word: &'static str,
+    pub(crate) about: &'static [&'static str],
+    pub(crate) shape: Shape,
+    pub(crate) presence: Presence,
+}
+
+/// Whether a key may be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It may not; with an example for whoever left it out.
+    Required(&'static str),
+    /// It may, and stands for this when it is.
+    Default(&'static str),
+    /// It may, and means nothing then.
+    Optional,
+}
+
+/// A place has exactly one shape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    Text,
+    /// Text in quotes.
+    Version,
+    /// A number without unit, from and to.
+    Number(u32, u32),
+    /// At least so many milliseconds.
+    Duration(u64),
+    Size,
+    Share,
+    YesNo,
+    Word(&'static Words),
+    /// A new name.
+    Declares(Named),
+    /// A name that is declared elsewhere.
+    Refers(Refers),
+    /// At least so many of a shape.
+    List(&'static Shape, usize),
+    Block(&'static Block),
+    /// Keys are names that the author gives.
+    Table(Named, &'static Block),
+    /// A block of which exactly one key is written.
+    Choice(&'static Block),
+}
+
+/// The words that a place takes.
+#[derive(Debug)]
+pub(crate) struct Words {
+    /// "… is not {a way to misbehave}".
+    pub(crate) one: &'static str,
+    /// The diagnostic's code.
+    pub(crate) code: &'static str,
+    pub(crate) words: &'static [&'static str],
+}
+
+/// What a name can be declared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Named {
+    Scenario,
+    Tenant,
+    User,
+    Artifact,
+    Devices,
+    Selection,
+    Deployment,
+    Tag,
+}
+
+/// What a name can refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Refers {
+    Tenant,
+    TenantOrProvider,
+    User,
+    Artifact,
+    /// Device groups and selections.
+    Devices,
+    /// Selections that are groups on the platform.
+    Groups,
+    Deployment,
+    Tag,
+}
+
+/// A type of the language that is a block in the file.
+pub(crate) trait Form: Sized {
+    const BLOCK: &'static Block;
+
+    /// Reads every key, whatever is wrong with the others. `None`: something was, and is reported.
+    fn read(entries: &Entries<'_>, reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// Defines a struct that is a block: its fields are its keys. `with outcome: Outcome` puts the keys of another
+/// block beside them; `, partly` keeps the rest of a block of which something could not be read.
+macro_rules! block {
+    (
+        $(#[doc = $about:literal])+
+        $(#[derive($($derive:ident),+)])?
+        pub struct $name:ident $(with $flat:ident: $flat_type:ident)? $(, $partly:ident)? {
+            $(
+                $(#[doc = $doc:literal])+
+                pub $field:ident: $type:ty = $shape:expr, $presence:expr;
+            )*
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq, Eq $($(, $derive)+)?)]
+        pub struct $name {
+            $(
+                $(#[doc = $doc])+
+                pub $field: $type,
+            )*
+            $(
+                /// What is due.
+                pub $flat: $flat_type,
+            )?
+        }
+
+        impl $crate::grammar::Form for $name {
+            const BLOCK: &'static $crate::grammar::Block = &$crate::grammar::Block {
+                name: stringify!($name),
+                about: &[$($about),+],
+                keys: &[$($crate::grammar::Key {
+                    word: stringify!($field),
+                    about: &[$($doc),+],
+                    shape: $shape,
+                    presence: $presence,
+                }),*],
+                partly: $crate::grammar::given!($($partly)?),
+                also: $crate::grammar::first!($(Some(<$flat_type as $crate::grammar::Form>::BLOCK))? None),
+            };
+
+            fn read(
+                entries: &$crate::reader::Entries<'_>,
+                reader: &mut $crate::reader::Reader<'_>,
+            ) -> Option<Self> {
+                $(let $field = entries.field::<$type>(reader, stringify!($field));)*
+                $(let $flat = <$flat_type as $crate::grammar::Form>::read(entries, reader);)?
+                Some(Self { $($field: $field?,)* $($flat: $flat?,)? })
+            }
+        }
+
+        impl $crate::reader::Content for $name {
+            fn read(
+                node: &$crate::tree::Node,
+                at: &$crate::reader::At<'_>,
+                reader: &mut $crate::reader::Reader<'_>,
+            ) -> Option<Self> {
+                let entries = reader.entries(node, at, <Self as $crate::grammar::Form>::BLOCK)?;
+                <Self as $crate::grammar::Form>::read(&entries, reader)
+            }
+        }
+    };
+}
+
+/// Whether anything is given.
+macro_rules! given {
+    ($given:ident) => {
+        true
+    };
+    () => {
+        false
+    };
+}
+
+/// The first of one or two expressions.
+macro_rules! first {
+    (Some($first:expr) None) => {
+        Some($first)
+    };
+    (None) => {
+        None
+    };
+}
+
+/// Defines an enum of fixed words.
+macro_rules! words {
+    ($(#[doc = $doc:literal])+ $name:ident, $code:literal, $one:literal {
+        $($(#[doc = $about:literal])* $variant:ident = $word:literal),* $(,)?
+    }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "each variant is the word of the same name")]
+        pub enum $name { $($variant),* }
+
+        impl $name {
+            /// All words, in the order of the language's page.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            pub(crate) const WORDS: &$crate::grammar::Words =
+                &$crate::grammar::Words { one: $one, code: $code, words: &[$($word),*] };
+
+            /// The word as it is written in a file.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+
+            /// The value that `word` stands for.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.word() == word)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+
+        impl $crate::reader::Content for $name {
+            fn read(
+                node: &$crate::tree::Node,
+                at: &$crate::reader::At<'_>,
+                reader: &mut $crate::reader::Reader<'_>,
+            ) -> Option<Self> {
+                Self::from_word(&reader.word(node, at, Self::WORDS)?)
+            }
+        }
+    };
+}
+
+pub(crate) use {block, first, given, words};

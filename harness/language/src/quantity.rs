@@ -1,0 +1,73 @@
+//! Quantities: one whole number and one unit.
+
+use std::time::Duration;
+
+/// The longest duration: a year.
+pub(crate) const LONGEST: Duration = Duration::from_hours(24 * 365);
+/// The largest size: 1 GiB.
+pub(crate) const LARGEST: u64 = 1 << 30;
+
+/// Units of time and their milliseconds.
+const TIMES: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+/// Units of size and their bytes.
+const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
+/// Why a text is no quantity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// It does not begin with a number.
+    NoNumber,
+    /// A number alone.
+    NoUnit,
+    /// A number and a unit that does not exist, or is not written so.
+    Unit(String),
+    /// It has a fraction.
+    Fraction,
+    /// More than the most.
+    TooLarge,
+}
+
+fn split(text: &str) -> Result<(u64, &str), Wrong> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    if digits.is_empty() {
+        return Err(Wrong::NoNumber);
+    }
+    if unit.starts_with('.') {
+        return Err(Wrong::Fraction);
+    }
+    if unit.is_empty() {
+        return Err(Wrong::NoUnit);
+    }
+    digits.parse().map(|number| (number, unit)).map_err(|_| Wrong::TooLarge)
+}
+
+fn times(number: u64, unit: &str, units: &[(&str, u64)]) -> Result<u64, Wrong> {
+    let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    let factor = factor.ok_or_else(|| Wrong::Unit(unit.trim().to_owned()))?;
+    number.checked_mul(factor).ok_or(Wrong::TooLarge)
+}
+
+/// `250ms`, `2s`, `5m`, `1h`, `7d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
+    let (number, unit) = split(text)?;
+    let duration = Duration::from_millis(times(number, unit, &TIMES)?);
+    if duration > LONGEST { Err(Wrong::TooLarge) } else { Ok(duration) }
+}
+
+/// Bytes of `200 B`, `64 KiB`, `4 MiB`, `1 GiB`.
+pub(crate) fn size(text: &str) -> Result<u64, Wrong> {
+    let (number, unit) = split(text)?;
+    let Some(unit) = unit.strip_prefix(' ') else { return Err(Wrong::Unit(unit.to_owned())) };
+    let bytes = times(number, unit, &SIZES)?;
+    if bytes > LARGEST { Err(Wrong::TooLarge) } else { Ok(bytes) }
+}
+
+/// Millionths of `10%`.
+pub(crate) fn share(text: &str) -> Result<u32, Wrong> {
+    let (number, unit) = split(text)?;
+    if unit != "%" {
+        return Err(Wrong::Unit(unit.trim().to_owned()));
+    }
+    u32::try_from(number).ok().filter(|percent| *percent <= 100).map(|percent| percent * 10_000).ok_or(Wrong::TooLarge)
+}

@@ -1,0 +1,683 @@
+//! From the tree to the types, along the grammar: every mistake is reported, none stops the reading.
+
+use crate::diagnostic::Diagnostic;
+use crate::grammar::{Block, Form, Named, Presence, Shape, Words};
+use crate::names::{self, Names};
+use crate::quantity::{self, Wrong};
+use crate::source::{Located, Span, Table};
+use crate::suggest::{self, short};
+use crate::tree::{Entry, Kind, Node, Plain};
+use crate::words::Starts;
+use std::time::Duration;
+
+/// "fleetproof 0.1.0", which does not know a word.
+const VERSION: &str = concat!("fleetproof ", env!("CARGO_PKG_VERSION"));
+
+/// Reads one file.
+pub(crate) struct Reader<'a> {
+    pub(crate) mistakes: Vec<Diagnostic>,
+    pub(crate) names: Names,
+    /// Words of claims, those with mistakes too.
+    pub(crate) claimed: Vec<(&'static str, Span)>,
+    /// An `expect` has a claim that is unknown.
+    pub(crate) unknown_claim: bool,
+    text: &'a str,
+    base: u32,
+}
+
+/// Where a value stands: under which word, and what shape it must have.
+pub(crate) struct At<'w> {
+    pub(crate) word: &'w str,
+    /// Where the word stands.
+    pub(crate) opener: Span,
+    shape: Shape,
+}
+
+impl<'w> At<'w> {
+    pub(crate) const fn new(word: &'w str, opener: Span, shape: Shape) -> Self {
+        Self { word, opener, shape }
+    }
+}
+
+/// The keys and values of a block.
+pub(crate) struct Entries<'n> {
+    pub(crate) list: &'n [Entry],
+    block: &'static Block,
+    word: String,
+    opener: Span,
+}
+
+impl Entries<'_> {
+    /// The value of a key; what its absence stands for, if it may be absent.
+    pub(crate) fn field<T: Value>(&self, reader: &mut Reader<'_>, word: &str) -> Option<T> {
+        let key = self.block.key(word)?;
+        match self.list.iter().find(|entry| entry.key == word) {
+            Some(entry) => {
+                let value = T::read(&entry.value, &At::new(key.word, entry.key_span, key.shape), reader);
+                if value.is_none() && self.block.partly { T::absent().or_else(T::stand_in) } else { value }
+            }
+            None => match key.presence {
+                Presence::Required(example) => {
+                    let owner = if self.word.is_empty() { "a scenario".to_owned() } else { format!("`{}`", self.word) };
+                    reader.mistakes.push(
+                        Diagnostic::new("missing-key", self.opener, format!("{owner} needs `{word}`"))
+                            .label(format!("has no `{word}`"))
+                            .help(example),
+                    );
+                    if self.block.partly { T::absent().or_else(T::stand_in) } else { None }
+                }
+                _ => T::absent(),
+            },
+        }
+    }
+}
+
+/// What a field of a block can be.
+pub(crate) trait Value: Sized {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self>;
+
+    /// What it is when its key is not written.
+    fn absent() -> Option<Self>;
+
+    /// What stands for it where it is missing and everything else is still looked at.
+    fn stand_in() -> Option<Self> {
+        None
+    }
+}
+
+/// What can be [`Located`].
+pub(crate) trait Content: Sized {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self>;
+
+    /// Which part of the file stands for it.
+    fn span(node: &Node) -> Span {
+        node.span
+    }
+
+    /// See [`Value::stand_in`].
+    fn stand_in() -> Option<Self> {
+        None
+    }
+}
+
+impl<T: Content> Located<T> {
+    pub(crate) fn content(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        T::read(node, at, reader).map(|value| Self { value, span: T::span(node) })
+    }
+}
+
+impl<T: Content> Value for Located<T> {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        Self::content(node, at, reader)
+    }
+
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    fn stand_in() -> Option<Self> {
+        T::stand_in().map(|value| Self { value, span: Span::default() })
+    }
+}
+
+impl<T: Content> Value for Option<Located<T>> {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        Located::content(node, at, reader).map(Some)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+/// Items with mistakes are left out.
+impl<T: Content> Value for Vec<Located<T>> {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let Shape::List(item, least) = at.shape else { return None };
+        let Kind::List(items) = &node.kind else {
+            reader.wrong_shape(node, at);
+            return None;
+        };
+        if items.len() < least {
+            reader.too_few(node, at, items.len(), least);
+        }
+        reader.listed_twice(items, at, item);
+        let at = At::new(at.word, at.opener, *item);
+        Some(items.iter().filter_map(|item| Located::content(item, &at, reader)).collect())
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+impl Value for bool {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        Content::read(node, at, reader)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(false)
+    }
+}
+
+impl Value for Starts {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        Content::read(node, at, reader)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::Ready)
+    }
+}
+
+impl Value for crate::scenario::Platform {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        Content::read(node, at, reader)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+/// Entries with mistakes are left out; their names are declared all the same.
+impl<T: Form> Value for Table<T> {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let Shape::Table(named, block) = at.shape else { return None };
+        let Kind::Block(entries) = &node.kind else {
+            reader.wrong_shape(node, at);
+            return None;
+        };
+        let mut table = Self::default();
+        for entry in entries {
+            reader.declare(named, &entry.key, entry.key_span);
+            let at = At::new(&entry.key, entry.key_span, Shape::Block(block));
+            if let Some(fields) = reader.entries(&entry.value, &at, block)
+                && let Some(value) = T::read(&fields, reader)
+            {
+                let key = Located { value: entry.key.clone(), span: entry.key_span };
+                table.0.push((key, Located { value, span: entry.value.span }));
+            }
+        }
+        Some(table)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+impl Content for String {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let Kind::Scalar { text, .. } = &node.kind else {
+            reader.wrong_shape(node, at);
+            return None;
+        };
+        if let (Shape::Version, Plain::Number) = (at.shape, node.plain()) {
+            let written = short(text);
+            let siblings = match written.split_once('.') {
+                Some((whole, fraction)) if fraction.len() == 1 => format!(", so {whole}.1 and {whole}.10 are the same"),
+                _ => String::new(),
+            };
+            reader.mistakes.push(
+                Diagnostic::new(
+                    "version-not-text",
+                    node.span,
+                    format!("`{}: {written}` is a number{siblings}", at.word),
+                )
+                .label("a number")
+                .help(format!("write `\"{written}\"`")),
+            );
+            return None;
+        }
+        if node.plain() != Plain::Text || text.trim().is_empty() {
+            reader.wrong_shape(node, at);
+            return None;
+        }
+        match at.shape {
+            Shape::Declares(named) => reader.declare(named, text, node.span),
+            Shape::Refers(refers) => reader.names.refer(refers, text, node.span),
+            _ => {}
+        }
+        Some(text.clone())
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+impl Content for bool {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.kind {
+            Kind::Scalar { text, plain: true } if text == "true" => Some(true),
+            Kind::Scalar { text, plain: true } if text == "false" => Some(false),
+            _ => {
+                reader.wrong_shape(node, at);
+                None
+            }
+        }
+    }
+}
+
+impl Content for u32 {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match at.shape {
+            Shape::Share => reader.quantity(node, at, quantity::share),
+            Shape::Number(least, most) => reader.number(node, at, least, most),
+            _ => None,
+        }
+    }
+}
+
+impl Content for u64 {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let bytes = reader.quantity(node, at, quantity::size)?;
+        if bytes == 0 {
+            reader.out_of_range(node, at, "at least 1 B");
+            return None;
+        }
+        Some(bytes)
+    }
+}
+
+impl Content for Duration {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let duration = reader.quantity(node, at, quantity::duration)?;
+        match at.shape {
+            Shape::Duration(least) if duration < Self::from_millis(least) => {
+                reader.out_of_range(node, at, &format!("at least {least}ms"));
+                None
+            }
+            _ => Some(duration),
+        }
+    }
+}
+
+/// The first key of a block; of anything else, all of it.
+pub(crate) fn first_key(node: &Node) -> Span {
+    match &node.kind {
+        Kind::Block(entries) => entries.first().map_or(node.span, |entry| entry.key_span),
+        _ => node.span,
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of the file with this text, whose first byte has this offset.
+    pub(crate) fn new(text: &'a str, whole: Span) -> Self {
+        Self {
+            mistakes: Vec::new(),
+            names: Names::default(),
+            claimed: Vec::new(),
+            unknown_claim: false,
+            text,
+            base: whole.start,
+        }
+    }
+
+    fn written(&self, span: Span) -> &str {
+        let at = |offset: u32| (offset.saturating_sub(self.base)) as usize;
+        self.text.get(at(span.start)..at(span.end)).unwrap_or("")
+    }
+
+    fn declare(&mut self, named: Named, name: &str, span: Span) {
+        if let Some(mistake) = names::check_name(named, name, span) {
+            self.mistakes.push(mistake);
+        }
+        self.names.declare(named, name, span);
+    }
+
+    pub(crate) fn claimed(&mut self, word: &'static str, span: Span) {
+        self.claimed.push((word, span));
+    }
+
+    /// The entries of a block; keys it does not have are reported.
+    pub(crate) fn entries<'n>(&mut self, node: &'n Node, at: &At<'_>, block: &'static Block) -> Option<Entries<'n>> {
+        let Kind::Block(list) = &node.kind else {
+            self.wrong_shape(node, at);
+            return None;
+        };
+        for entry in list {
+            if block.key(&entry.key).is_none() {
+                self.unknown_key(entry, at, block);
+            }
+        }
+        Some(Entries { list, block, word: at.word.to_owned(), opener: at.opener })
+    }
+
+    fn unknown_key(&mut self, entry: &Entry, at: &At<'_>, block: &'static Block) {
+        let wrong = short(&entry.key);
+        let known = block.all_keys().map(|key| key.word);
+        let mistake = if block.name == "Expect" {
+            self.unknown_claim = true;
+            Diagnostic::new("unknown-claim", entry.key_span, format!("no claim is called `{wrong}`"))
+                .label(format!("unknown to {VERSION}"))
+                .help(suggest::help(&entry.key, "claims", known.skip(2)))
+        } else {
+            let owner = if at.word.is_empty() { "a scenario".to_owned() } else { format!("`{}`", at.word) };
+            let help = match suggest::nearest(&entry.key, known) {
+                Some(word) => format!("did you mean `{word}`?"),
+                None => {
+                    let free = block.all_keys().map(|key| key.word);
+                    format!("keys of {owner}: {}", suggest::list(free))
+                }
+            };
+            Diagnostic::new("unknown-key", entry.key_span, format!("`{wrong}` is not a key of {owner}"))
+                .label(format!("unknown to {VERSION}"))
+                .help(help)
+        };
+        self.mistakes.push(mistake);
+    }
+
+    /// The one key of a choice with its value. With none or several nothing comes back, but each value is looked at.
+    pub(crate) fn choice<'n>(
+        &mut self,
+        node: &'n Node,
+        at: &At<'_>,
+        block: &'static Block,
+    ) -> Vec<(&'n Entry, At<'static>)> {
+        let Kind::Block(list) = &node.kind else {
+            self.wrong_shape(node, at);
+            return Vec::new();
+        };
+        let verbs: Vec<_> = list
+            .iter()
+            .filter_map(|entry| block.key(&entry.key).map(|key| (entry, At::new(key.word, entry.key_span, key.shape))))
+            .collect();
+        match list.as_slice() {
+            [] => self.wrong_shape(node, at),
+            [entry] if verbs.is_empty() => {
+                let wrong = short(&entry.key);
+                self.mistakes.push(
+                    Diagnostic::new("unknown-verb", entry.key_span, format!("no step is called `{wrong}`"))
+                        .label(format!("unknown to {VERSION}"))
+                        .help(suggest::help(&entry.key, "steps", block.keys.iter().map(|key| key.word))),
+                );
+            }
+            [_] => {}
+            [first, second, ..] => {
+                let inside = verbs.iter().find_map(|(verb, at)| {
+                    let Shape::Block(parameters) = at.shape else { return None };
+                    let stray = list.iter().find(|entry| parameters.key(&entry.key).is_some())?;
+                    Some(format!("move `{}` into `{}`, or begin a second step", stray.key, verb.key))
+                });
+                let words = format!("`{}` and `{}`", short(&first.key), short(&second.key));
+                self.mistakes.push(
+                    Diagnostic::new("two-verbs", second.key_span, format!("a step has one verb, this one has {words}"))
+                        .label("the second one")
+                        .help(inside.unwrap_or_else(|| "begin a second step: `- `".to_owned())),
+                );
+            }
+        }
+        verbs
+    }
+
+    /// A word of a fixed list.
+    pub(crate) fn word(&mut self, node: &Node, at: &At<'_>, words: &'static Words) -> Option<String> {
+        let Kind::Scalar { text, .. } = &node.kind else {
+            self.wrong_shape(node, at);
+            return None;
+        };
+        if at.word == "refused" && node.plain() == Plain::YesNo {
+            self.mistakes.push(
+                Diagnostic::new("refused-without-kind", node.span, format!("`refused: {text}` does not say how"))
+                    .label("a kind of refusal belongs here")
+                    .help(format!("write the kind: {}", suggest::list(words.words.iter().copied()))),
+            );
+            return None;
+        }
+        if node.plain() == Plain::Nothing {
+            self.wrong_shape(node, at);
+            return None;
+        }
+        if words.words.contains(&text.as_str()) {
+            return Some(text.clone());
+        }
+        let wrong = short(text);
+        let snake = text.replace(['-', ' '], "_").to_lowercase();
+        let known = words.words.iter().copied();
+        let (message, help) = if words.code == "unknown-row" {
+            let help = match known.clone().find(|word| word.eq_ignore_ascii_case(text)) {
+                Some(row) => format!("write `{row}`"),
+                None => "rows are P1 to P13, A1 to A10 and B1 to B7".to_owned(),
+            };
+            (format!("no row is called `{wrong}`"), help)
+        } else if let Some(word) = known.clone().find(|word| *word == snake) {
+            let rule = if text.contains(['-', ' ']) { "words use `_`" } else { "words are small" };
+            (format!("`{wrong}` is not {}", words.one), format!("{rule}: `{word}`"))
+        } else {
+            (format!("`{wrong}` is not {}", words.one), suggest::help(text, "words", known))
+        };
+        self.mistakes
+            .push(Diagnostic::new(words.code, node.span, message).label(format!("unknown to {VERSION}")).help(help));
+        None
+    }
+
+    fn number(&mut self, node: &Node, at: &At<'_>, least: u32, most: u32) -> Option<u32> {
+        let text = match &node.kind {
+            Kind::Scalar { text, plain: true } if !text.is_empty() => text,
+            _ => {
+                self.wrong_shape(node, at);
+                return None;
+            }
+        };
+        let whole = text.chars().all(|c| c.is_ascii_digit());
+        match text.parse::<u32>() {
+            Ok(number) if whole && (least..=most).contains(&number) => Some(number),
+            _ if whole || text.strip_prefix('-').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit())) => {
+                let range =
+                    if most == u32::MAX { format!("at least {least}") } else { format!("from {least} to {most}") };
+                let range = if whole && most == u32::MAX && least == 0 { format!("at most {most}") } else { range };
+                self.out_of_range(node, at, &range);
+                None
+            }
+            _ => {
+                self.wrong_shape(node, at);
+                None
+            }
+        }
+    }
+
+    fn out_of_range(&mut self, node: &Node, at: &At<'_>, range: &str) {
+        let written = short(self.written(node.span));
+        self.mistakes.push(
+            Diagnostic::new("out-of-range", node.span, format!("`{}: {written}` cannot be", at.word))
+                .label("out of range")
+                .help(format!("`{}` is {range}", at.word)),
+        );
+    }
+
+    fn quantity<T>(&mut self, node: &Node, at: &At<'_>, parse: fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        let Kind::Scalar { text, .. } = &node.kind else {
+            self.wrong_shape(node, at);
+            return None;
+        };
+        let wrong = match parse(text) {
+            Ok(value) => return Some(value),
+            Err(wrong) => wrong,
+        };
+        let written = short(text);
+        let number: String = text.chars().take_while(char::is_ascii_digit).take(20).collect();
+        let (what, units, examples) = match at.shape {
+            Shape::Size => {
+                ("size", "`B`, `KiB`, `MiB`, `GiB`", format!("write `{number} KiB`, `{number} B` or `{number} MiB`"))
+            }
+            Shape::Share => ("share", "`%`", format!("write `{number}%`")),
+            _ => ("time", "`ms`, `s`, `m`, `h`, `d`", format!("write `{number}s`, `{number}ms` or `{number}m`")),
+        };
+        let mistake = match wrong {
+            Wrong::NoNumber => {
+                self.wrong_shape(node, at);
+                return None;
+            }
+            Wrong::NoUnit => Diagnostic::new("no-unit", node.span, format!("`{}: {written}` has no unit", at.word))
+                .label("a number alone")
+                .help(examples),
+            Wrong::Unit(unit) => {
+                let unit = short(&unit);
+                Diagnostic::new("no-unit", node.span, format!("`{written}` has no unit of {what} that we know"))
+                    .label(format!("`{unit}` does not stand here"))
+                    .help(format!("units are {units}: {examples}"))
+            }
+            Wrong::Fraction => {
+                Diagnostic::new("wrong-shape", node.span, format!("`{}` takes a whole number and a unit", at.word))
+                    .label("a fraction")
+                    .help(format!("use a smaller unit: {units}"))
+            }
+            Wrong::TooLarge => {
+                let most = match at.shape {
+                    Shape::Size => "at most `1 GiB`",
+                    Shape::Share => "from `0%` to `100%`",
+                    _ => "at most `365d`",
+                };
+                self.out_of_range(node, at, most);
+                return None;
+            }
+        };
+        self.mistakes.push(mistake);
+        None
+    }
+
+    fn too_few(&mut self, node: &Node, at: &At<'_>, has: usize, least: usize) {
+        let message = match has {
+            0 => format!("`{}` is empty", at.word),
+            _ => format!("`{}` takes {least} or more, this is one", at.word),
+        };
+        let help = match has {
+            0 => format!("name at least {least}, or leave `{}` out where it may be absent", at.word),
+            _ => "add the other end".to_owned(),
+        };
+        self.mistakes.push(Diagnostic::new("too-few", node.span, message).label("too few").help(help));
+    }
+
+    /// A list of names or words holds each once.
+    fn listed_twice(&mut self, items: &[Node], at: &At<'_>, item: &Shape) {
+        if !matches!(item, Shape::Refers(_) | Shape::Word(_) | Shape::Declares(_) | Shape::Text) {
+            return;
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for node in items {
+            if let Kind::Scalar { text, .. } = &node.kind
+                && !seen.insert(text)
+            {
+                let message = format!("`{}` stands twice in `{}`", short(text), at.word);
+                self.mistakes.push(
+                    Diagnostic::new("listed-twice", node.span, message)
+                        .label("the second one")
+                        .help("keep one of them"),
+                );
+            }
+        }
+    }
+
+    /// The value is of another shape than its place.
+    pub(crate) fn wrong_shape(&mut self, node: &Node, at: &At<'_>) {
+        if matches!(node.kind, Kind::Broken) {
+            return;
+        }
+        let takes = takes(&at.shape);
+        let owner = match (&at.shape, at.word) {
+            (Shape::Choice(_), _) => "a step is".to_owned(),
+            (_, "") => "a scenario is".to_owned(),
+            (_, word) => format!("`{}` takes", short(word)),
+        };
+        let is = is(node, &at.shape);
+        let mistake = Diagnostic::new("wrong-shape", node.span, format!("{owner} {takes}, this is {is}")).label(is);
+        let mistake = match self.instead(node, at) {
+            Some(help) => mistake.help(help),
+            None => mistake,
+        };
+        self.mistakes.push(mistake);
+    }
+
+    /// What to write instead of a value of the wrong shape.
+    fn instead(&self, node: &Node, at: &At<'_>) -> Option<String> {
+        let written = short(self.written(node.span));
+        match (&at.shape, &node.kind) {
+            (_, Kind::Scalar { text, .. }) if text.is_empty() => Some(match &at.shape {
+                Shape::Block(block) => format!("its keys: {}", suggest::list(block.all_keys().map(|key| key.word))),
+                Shape::Table(..) => "give it entries, or leave it out".to_owned(),
+                _ => format!("write a value, or leave `{}` out where it may be absent", short(at.word)),
+            }),
+            (Shape::List(item, _), Kind::Scalar { .. }) if !matches!(item, Shape::Block(_) | Shape::Choice(_)) => {
+                Some(format!("write `[{written}]`"))
+            }
+            (Shape::List(..), Kind::Block(_)) => Some("begin each item with `- `".to_owned()),
+            (Shape::Number(..), Kind::Scalar { text, plain: false }) if text.chars().all(|c| c.is_ascii_digit()) => {
+                Some(format!("write `{text}`, without quotes"))
+            }
+            (Shape::Number(..), _) => Some("a number here is digits alone".to_owned()),
+            (Shape::YesNo, _) => Some("write `true` or `false`".to_owned()),
+            (Shape::Word(words), Kind::List(items)) if items.len() == 1 => {
+                Some(format!("write {} alone, without brackets", words.one))
+            }
+            (Shape::Word(words), _) => Some(format!("words here: {}", suggest::list(words.words.iter().copied()))),
+            (Shape::Duration(_), _) => Some("a number and a unit: `30s`".to_owned()),
+            (Shape::Size, _) => Some("a number and a unit: `64 KiB`".to_owned()),
+            (Shape::Share, _) => Some("a number and a unit: `10%`".to_owned()),
+            (Shape::Choice(block), _) => Some(format!(
+                "begin it with its verb, `enroll: {{ devices: [hvac] }}`; verbs: {}",
+                suggest::list(block.keys.iter().map(|key| key.word))
+            )),
+            (Shape::Block(block), _) => {
+                Some(format!("its keys: {}", suggest::list(block.all_keys().map(|key| key.word))))
+            }
+            (Shape::Table(..), Kind::List(_)) => Some("each entry is `name: { … }`, without dash".to_owned()),
+            (Shape::Text | Shape::Version | Shape::Declares(_) | Shape::Refers(_), Kind::List(items))
+                if items.len() == 1 =>
+            {
+                Some("write it alone, without brackets".to_owned())
+            }
+            (Shape::Text | Shape::Version | Shape::Declares(Named::Scenario), Kind::Scalar { .. }) => {
+                Some(format!("write `\"{}\"`", written.trim_matches('"')))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a place takes.
+fn takes(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Text | Shape::Declares(Named::Scenario) => "text",
+        Shape::Version => "a version in quotes",
+        Shape::Number(..) => "a number",
+        Shape::Duration(_) => "a duration",
+        Shape::Size => "a size",
+        Shape::Share => "a share",
+        Shape::YesNo => "`true` or `false`",
+        Shape::Word(words) => words.one,
+        Shape::Declares(_) | Shape::Refers(_) => "a name",
+        Shape::List(item, _) => match item {
+            Shape::Word(_) => "a list of words",
+            Shape::Refers(_) | Shape::Declares(_) => "a list of names",
+            Shape::Choice(_) => "a list of steps",
+            Shape::Block(_) => "a list of blocks",
+            _ => "a list of texts",
+        },
+        Shape::Block(_) => "a block of keys",
+        Shape::Table(..) => "a table of names",
+        Shape::Choice(_) => "a block with one verb",
+    }
+}
+
+/// What a value is.
+fn is(node: &Node, due: &Shape) -> &'static str {
+    match &node.kind {
+        Kind::List(items) if items.is_empty() => "an empty list",
+        Kind::List(_) => "a list",
+        Kind::Block(entries) if entries.is_empty() => "an empty block",
+        Kind::Block(_) => "a block",
+        Kind::Broken => "unreadable",
+        Kind::Scalar { text, .. } => match (node.plain(), due) {
+            (Plain::Nothing, _) => "empty",
+            (Plain::YesNo, _) => "true or false",
+            (Plain::Number, _) => "a number",
+            (Plain::Text, _) if text.trim().is_empty() => "empty",
+            (Plain::Text, Shape::List(Shape::Refers(_) | Shape::Declares(_), _)) => "one name",
+            (Plain::Text, Shape::List(Shape::Word(_), _)) => "one word",
+            (Plain::Text, _) => "text",
+        },
+    }
+}

@@ -1,0 +1,245 @@
+//! Steps: what happens, in order.
+
+use crate::claim::Claim;
+use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
+use crate::grammar::{Block, Form, Key, Named, Refers, Shape, block};
+use crate::reader::{At, Content, Reader};
+use crate::source::Located;
+use crate::tree::{Kind, Node};
+use crate::words::{Refusal, Role};
+use std::time::Duration;
+
+macro_rules! verbs {
+    ($(#[doc = $about:literal])+ pub enum Step { $($(#[doc = $doc:literal])+ $variant:ident($type:ident) = $word:literal,)* }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Step {
+            $($(#[doc = $doc])+ $variant(Located<$type>),)*
+        }
+
+        impl Step {
+            pub(crate) const BLOCK: &'static Block = &Block {
+                name: "Step",
+                about: &[$($about),+],
+                keys: &[$(Key {
+                    word: $word, about: &[$($doc),+], shape: Shape::Block($type::BLOCK), presence: Optional,
+                }),*],
+                partly: false,
+                also: None,
+            };
+
+            /// The verb, as it is written.
+            #[must_use]
+            pub const fn verb(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $word),* }
+            }
+
+            /// Where its parameters stand.
+            #[must_use]
+            pub const fn parameters(&self) -> crate::source::Span {
+                match self { $(Self::$variant(it) => it.span),* }
+            }
+        }
+
+        /// A step is read by its one verb. Its span, where it is `Located`, is the verb's word.
+        impl Content for Step {
+            fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                let mut steps: Vec<Option<Self>> = Vec::new();
+                for (entry, at) in reader.choice(node, at, Step::BLOCK) {
+                    steps.push(match at.word {
+                        $($word => Located::<$type>::content(&entry.value, &at, reader).map(Self::$variant),)*
+                        _ => None,
+                    });
+                }
+                match &node.kind {
+                    Kind::Block(entries) if entries.len() == 1 => steps.pop().flatten(),
+                    _ => None,
+                }
+            }
+
+            fn span(node: &Node) -> crate::source::Span {
+                crate::reader::first_key(node)
+            }
+        }
+    };
+}
+
+verbs! {
+    /// One step: exactly one verb.
+    pub enum Step {
+        /// Devices knock, are claimed by their tenant, and get a first authenticated answer.
+        Enroll(ByDevices) = "enroll",
+        /// Devices show their identity and wait.
+        Knock(ByDevices) = "knock",
+        /// "These are ours", before or after they knock.
+        Claim(ByDevices) = "claim",
+        /// Devices are gone for good.
+        Decommission(ByDevices) = "decommission",
+        /// Tenants come into being.
+        Onboard(Onboard) = "onboard",
+        /// A tenant's limits are changed.
+        Configure(Configure) = "configure",
+        /// A person becomes a user of a tenant.
+        AddUser(AddUser) = "add_user",
+        /// A person is no longer a user of a tenant.
+        RemoveUser(UserAt) = "remove_user",
+        /// A person goes into another tenant without a new login; later steps use the session of the tenant they act on.
+        Switch(UserAt) = "switch",
+        /// An update is rolled out: one deployment per tenant of `devices`, all under `name`.
+        Deploy(Deploy) = "deploy",
+        /// A deployment is stopped.
+        Abort(Abort) = "abort",
+        /// What must hold.
+        Expect(Expect) = "expect",
+    }
+}
+
+block! {
+    /// What every step but `expect` takes beside its own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
+    #[derive(Default)]
+    pub struct Outcome {
+        /// Who acts.
+        pub by: Option<Located<String>> = Shape::Refers(Refers::User), Otherwise("the tenant's admin; for steps on tenants the provider's, or without provider the platform's operator");
+        /// Until when.
+        pub within: Option<Located<Duration>> = Shape::Duration(1), Otherwise("30s; `enroll` and `onboard` 60s");
+        /// The kind of refusal that is due.
+        pub refused: Option<Located<Refusal>> = Shape::Word(Refusal::WORDS), Optional;
+        /// How many exactly get through, beside `refused`.
+        pub accepted: Option<Located<u32>> = Shape::Number(0, u32::MAX), Otherwise("0");
+        /// Not judged here; a later `expect` must name the same things.
+        pub may_fail: bool = Shape::YesNo, Otherwise("false");
+    }
+}
+
+block! {
+    /// `enroll`, `knock`, `claim`, `decommission`.
+    pub struct ByDevices with outcome: Outcome {
+        /// Groups and selections.
+        pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+    }
+}
+
+block! {
+    /// Tenants come into being.
+    pub struct Onboard with outcome: Outcome {
+        /// Which.
+        pub tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
+        /// Together, not one by one.
+        pub at_once: bool = Shape::YesNo, Otherwise("false");
+    }
+}
+
+block! {
+    /// A tenant's limits are changed.
+    pub struct Configure with outcome: Outcome {
+        /// Whose.
+        pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("whose limits: `tenant: acme`");
+        /// The new limit.
+        pub device_limit: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+    }
+}
+
+block! {
+    /// A person becomes a user of a tenant.
+    pub struct AddUser with outcome: Outcome {
+        /// Who.
+        pub user: Located<String> = Shape::Refers(Refers::User), Required("who: `user: ada@acme.test`");
+        /// Where.
+        pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("where: `tenant: acme`");
+        /// As what.
+        pub role: Located<Role> = Shape::Word(Role::WORDS), Required("what they may do there: `role: viewer`");
+        /// Narrowed to these selections that are groups.
+        pub only: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Groups), 1), Otherwise("all devices");
+    }
+}
+
+block! {
+    /// `remove_user`, `switch`.
+    pub struct UserAt with outcome: Outcome {
+        /// Who.
+        pub user: Located<String> = Shape::Refers(Refers::User), Required("who: `user: ada@acme.test`");
+        /// Where (into).
+        pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("where: `tenant: acme`");
+    }
+}
+
+block! {
+    /// One deployment per tenant of `devices`, all under `name`.
+    pub struct Deploy with outcome: Outcome {
+        /// What.
+        pub artifact: Located<String> = Shape::Refers(Refers::Artifact), Required("what: `artifact: v2`");
+        /// To whom.
+        pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("to which devices: `devices: [hvac]`");
+        /// The name that claims refer to.
+        pub name: Located<String> = Shape::Declares(Named::Deployment), Required("claims refer to it: `name: first-rollout`");
+    }
+}
+
+block! {
+    /// A deployment is stopped.
+    pub struct Abort with outcome: Outcome {
+        /// Which.
+        pub deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("which one: `deployment: first-rollout`");
+    }
+}
+
+impl Step {
+    /// Who acts and what is due; `expect` has none.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Enroll(it) | Self::Knock(it) | Self::Claim(it) | Self::Decommission(it) => Some(&it.value.outcome),
+            Self::Onboard(it) => Some(&it.value.outcome),
+            Self::Configure(it) => Some(&it.value.outcome),
+            Self::AddUser(it) => Some(&it.value.outcome),
+            Self::RemoveUser(it) | Self::Switch(it) => Some(&it.value.outcome),
+            Self::Deploy(it) => Some(&it.value.outcome),
+            Self::Abort(it) => Some(&it.value.outcome),
+            Self::Expect(_) => None,
+        }
+    }
+}
+
+/// Claims, each at most once, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// Until when eventual claims may become true.
+    pub within: Option<Located<Duration>>,
+    /// How long they must stay true.
+    pub stays: Option<Located<Duration>>,
+    /// What is claimed. The span of each is its word.
+    pub claims: Vec<Located<Claim>>,
+}
+
+impl Expect {
+    pub(crate) const BLOCK: &'static Block = &Block {
+        name: "Expect",
+        about: &["What must hold: claims, each at most once."],
+        keys: &[
+            Key {
+                word: "within",
+                about: &["Until when eventual claims may become true; they need it."],
+                shape: Shape::Duration(1),
+                presence: Otherwise("none"),
+            },
+            Key {
+                word: "stays",
+                about: &["How long eventual claims must stay true."],
+                shape: Shape::Duration(0),
+                presence: Otherwise("0s"),
+            },
+        ],
+        partly: false,
+        also: Some(Claim::BLOCK),
+    };
+}
+
+impl Content for Expect {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let entries = reader.entries(node, at, Self::BLOCK)?;
+        let within = entries.field(reader, "within");
+        let stays = entries.field(reader, "stays");
+        let claims = Claim::read_all(&entries, reader);
+        Some(Self { within: within?, stays: stays?, claims })
+    }
+}

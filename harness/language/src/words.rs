@@ -1,0 +1,41 @@
+//! Words with fixed lists.
+
+use crate::grammar::words;
+
+words!(
+    /// A row of what a platform promises.
+    Row, "unknown-row", "a row" { P1 = "P1", P2 = "P2", P3 = "P3", P4 = "P4", P5 = "P5", P6 = "P6", P7 = "P7", P8 = "P8",
+        P9 = "P9", P10 = "P10", P11 = "P11", P12 = "P12", P13 = "P13", A1 = "A1", A2 = "A2", A3 = "A3", A4 = "A4",
+        A5 = "A5", A6 = "A6", A7 = "A7", A8 = "A8", A9 = "A9", A10 = "A10", B1 = "B1", B2 = "B2", B3 = "B3", B4 = "B4",
+        B5 = "B5", B6 = "B6", B7 = "B7" });
+words!(
+    /// What a user may do in a tenant.
+    Role, "unknown-word", "a role" { Admin = "admin", Operator = "operator", Installer = "installer", Viewer = "viewer",
+        None = "none" });
+words!(
+    /// The protocol a device speaks.
+    Protocol, "unknown-word", "a protocol that devices speak" { Mender = "mender" });
+words!(
+    /// Whether a tenant is there before the first step.
+    Starts, "unknown-word", "a way for a tenant to start" { Ready = "ready", Absent = "absent" });
+words!(
+    /// How a refusal looks (section 5 of the language).
+    Refusal, "unknown-word", "a kind of refusal" { Unseen = "unseen", Forbidden = "forbidden",
+        Unauthenticated = "unauthenticated", OverLimit = "over_limit", Conflict = "conflict", Invalid = "invalid",
+        Throttled = "throttled", Untrusted = "untrusted" });
+words!(
+    /// What an artifact does wrong on a device.
+    Misbehaviour, "unknown-word", "a way to misbehave" { NeverBoots = "never_boots", Hangs = "hangs",
+        LosesNetwork = "loses_network", FailsInstall = "fails_install", FailsCommit = "fails_commit",
+        BadChecksum = "bad_checksum", WrongDeviceType = "wrong_device_type", FailsRollback = "fails_rollback",
+        CrashesAfterCommit = "crashes_after_commit", Bricks = "bricks" });
+words!(
+    /// A limit that a tenant can have.
+    Limit, "unknown-word", "a limit" { DeviceLimit = "device_limit" });
+words!(
+    /// Where attempts are made.
+    Surface, "unknown-word", "a surface" { Http = "http", Storage = "storage", Audit = "audit" });
+words!(
+    /// What became of an onboarding.
+    OnboardOutcome, "unknown-word", "an outcome of onboarding" { Whole = "whole", Undone = "undone",
+        WholeOrUndone = "whole_or_undone" });
