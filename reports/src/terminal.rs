@@ -218,18 +218,18 @@ impl Page {
     }
 
     fn table(&mut self, scenarios: &[Scenario]) {
-        let width = scenarios.iter().map(|scenario| clean(&scenario.name).chars().count()).max().unwrap_or(0);
+        let took = |scenario: &Scenario| format!("{} {}", scenario.clock, duration(scenario.took));
+        let width = scenarios.iter().map(|scenario| took(scenario).chars().count()).max().unwrap_or(0);
         for scenario in scenarios {
             let tries = scenario.tries().count() as u64;
             let row = format!(
-                "{} {:width$}  {:>13} {:>15} {:>10}  {} {}  seed {}",
+                "{} {:>13} {:>15} {:>10}  {:<width$}  {} (seed {})",
                 self.verdict(scenario.verdict, 12),
-                clean(&scenario.name),
                 plural(u64::from(scenario.devices), "device"),
                 plural(tries, "attempt"),
                 plural(scenario.claims.len() as u64, "claim"),
-                scenario.clock,
-                duration(scenario.took),
+                took(scenario),
+                clean(&scenario.name),
                 scenario.seed,
             );
             self.line(&row);

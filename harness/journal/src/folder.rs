@@ -4,6 +4,9 @@ use crate::{JournalError, Ledger};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+/// Bytes of a scenario's name that its folder keeps.
+const LONGEST: usize = 160;
+
 /// What is unique to one run and therefore not in its journal: `run.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFacts {
@@ -117,17 +120,18 @@ impl RunFolder {
         self.root.join("report.json")
     }
 
-    /// `scenarios/<name>/`, made if it is not there.
+    /// `scenarios/<name>/`, made if it is not there. Scenarios have sentences for names: what a
+    /// folder's name cannot hold is written as `%2F`.
     ///
     /// # Errors
-    /// When the name is no name of a folder, or the file system refuses.
+    /// When the file system refuses.
     pub fn scenario(&self, name: &str) -> Result<PathBuf, JournalError> {
-        let folder = self.root.join("scenarios").join(plain(name)?);
+        let folder = self.root.join("scenarios").join(spelled(name));
         std::fs::create_dir_all(&folder).map_err(JournalError::io("create", &folder))?;
         Ok(folder)
     }
 
-    /// The names of the scenarios that have a folder here, sorted.
+    /// The names of the folders of scenarios, sorted.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -198,6 +202,31 @@ fn plain(name: &str) -> Result<&str, JournalError> {
         && !name.starts_with('.')
         && name.chars().all(|c| !c.is_control() && c != '/' && c != '\\');
     if usable { Ok(name) } else { Err(JournalError::UnusableName { name: name.to_owned() }) }
+}
+
+/// A scenario's name as one component of a path, different for different names.
+fn spelled(name: &str) -> String {
+    let mut folder = String::new();
+    for (index, c) in name.chars().enumerate() {
+        let plain = !c.is_control() && !matches!(c, '/' | '\\' | ':' | '%') && (index > 0 || c != '.');
+        if plain {
+            folder.push(c);
+        } else {
+            let mut utf8 = [0; 4];
+            folder.extend(c.encode_utf8(&mut utf8).bytes().map(|byte| format!("%{byte:02X}")));
+        }
+    }
+    if folder.is_empty() {
+        return "%".to_owned();
+    }
+    if folder.len() <= LONGEST {
+        return folder;
+    }
+    // File systems end at 255 bytes: the beginning, and a sum (FNV-1a) of the whole.
+    let sum =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let end = (0..=LONGEST).rev().find(|end| folder.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}%{sum:016x}", &folder[..end])
 }
 
 /// Makes `link` point at `target` (a name beside it) in one step.

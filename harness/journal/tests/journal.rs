@@ -6,6 +6,7 @@ use fleetproof_journal::{
     Secrets, Verdict, What, chapters, exit_code, join, outstanding, read,
 };
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -268,6 +269,21 @@ fn the_worst_verdict_decides() {
 
 proptest! {
     #[test]
+    fn every_scenario_has_a_folder_of_its_own(one in ".{0,90}", two in "[./%:a]{0,6}", three in "[./%:a]{0,6}") {
+        let base = scratch("names");
+        let folder = RunFolder::create_at(&base).unwrap();
+        let long = one.repeat(8);
+        let other = format!("{long}!");
+        let names = BTreeSet::from([&one, &two, &three, &long, &other]);
+        let folders: BTreeSet<_> = names.iter().map(|name| folder.scenario(name).unwrap()).collect();
+        prop_assert_eq!(folders.len(), names.len());
+        for path in &folders {
+            prop_assert_eq!(path.parent().unwrap(), base.join("scenarios"));
+        }
+        prop_assert_eq!(folder.scenarios().unwrap().len(), names.len());
+    }
+
+    #[test]
     fn the_worst_is_one_of_them_and_none_is_worse(picks in prop::collection::vec(0..8_usize, 1..20)) {
         let verdicts: Vec<Verdict> = picks.iter().map(|pick| Verdict::ALL[*pick]).collect();
         let worst = Verdict::worst(verdicts.iter().copied()).unwrap();
@@ -346,8 +362,7 @@ fn a_run_leaves_its_folder_and_latest_points_at_it() {
     assert_eq!(names, ["run.json", "run.jsonl", "scenarios"], "nothing half written is left");
     assert!(RunFolder::find(&base, Path::new("r3")).is_err());
     for name in ["", "..", "a/b", ".hidden", "a\nb", "a\\b"] {
-        assert!(matches!(latest.scenario(name), Err(JournalError::UnusableName { .. })), "{name:?}");
-        assert!(RunFolder::create(&base, name).is_err());
+        assert!(matches!(RunFolder::create(&base, name), Err(JournalError::UnusableName { .. })), "{name:?}");
     }
     std::fs::remove_dir_all(&base).unwrap();
 }
