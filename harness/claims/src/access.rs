@@ -3,8 +3,7 @@
 use crate::exemptions::{exempt, exemptions};
 use crate::isolation::{Options, Party, attackable, isolation};
 use crate::model::{
-    Actor, Attempt, Audience, Compiled, Control, Does, Family, Identity, Kind, Least, Oracle, Refusal, Role, Surface,
-    Surfaces,
+    Actor, Attempt, Audience, Compiled, Control, Does, Identity, Least, Oracle, Refusal, Role, Surface, Surfaces,
 };
 use crate::tools;
 use std::collections::BTreeMap;
@@ -40,12 +39,10 @@ fn member(surfaces: &Surfaces, subject: &Subject, role: Role) -> Compiled {
         Compiled { uncovered: surfaces.unknown.clone(), operations: surfaces.unknown.len(), ..Compiled::default() };
     for (index, surface) in surfaces.known.iter().enumerate() {
         compiled.operations += 1;
-        let reason = exempt(&exemptions, &surface.operation, tools::ACCESS, subject.tenant.provider)
-            .or_else(|| (surface.family == Family::Storage).then_some("a signed link asks for no role"))
-            .or_else(|| {
-                let nobody = surface.role.0 == [Least::ProviderAdmin] && subject.provider.is_none();
-                nobody.then_some("no tenant here has children: nobody could make the control")
-            });
+        let reason = exempt(&exemptions, &surface.operation, tools::ACCESS, subject.tenant.provider).or_else(|| {
+            let nobody = surface.role.0 == [Least::ProviderAdmin] && subject.provider.is_none();
+            nobody.then_some("no tenant here has children: nobody could make the control")
+        });
         if let Some(reason) = reason {
             compiled.exempt.push((surface.operation.clone(), reason.to_owned()));
             continue;
@@ -68,10 +65,8 @@ fn attempt(index: usize, surface: &Surface, subject: &Subject, role: Role) -> At
         _ => (Control::Admin, vec![Oracle::Kind(Refusal::Forbidden), Oracle::Unchanged]),
     };
     // What ends or alters the asker's own session or password is asked by a stand-in with the same role.
-    let about_oneself = surface.disposable
-        && matches!(surface.object, Kind::User | Kind::Session)
-        && surface.slots.iter().all(|slot| !attackable(slot));
-    let identity = if about_oneself { Identity::User(role) } else { Identity::Person(subject.user.clone()) };
+    let identity =
+        if surface.hurts_the_asker() { Identity::User(role) } else { Identity::Person(subject.user.clone()) };
     Attempt {
         id: format!(
             "{}/{}/{}/{}",
@@ -148,9 +143,6 @@ fn not_about_outsiders(surface: &Surface) -> Option<&'static str> {
     let names_nothing = surface.slots.iter().all(|slot| !attackable(slot) || slot.optional);
     if surface.audience == Audience::Device {
         return Some("a device's operation: `isolation` shows users' tokens there");
-    }
-    if surface.family == Family::Storage {
-        return Some("a signed link asks for no session: `isolation` bends it");
     }
     if surface.role.0.contains(&Least::ProviderAdmin) {
         return Some("a provider may do this to its own children, and its children may not at all");

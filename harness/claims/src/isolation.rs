@@ -30,6 +30,12 @@ pub struct Options {
     pub provider: Option<String>,
 }
 
+impl Options {
+    fn takes(&self, family: Family) -> bool {
+        self.families.is_empty() || self.families.contains(&family)
+    }
+}
+
 /// Headers by which gateways are known to hand on a tenant.
 const TENANT_HEADERS: [&str; 4] = ["X-Tenant-Id", "X-MEN-Tenant", "X-Forwarded-Tenant", "X-Organization-Id"];
 /// Query parameters that stretch, shift or reorder a list, with values.
@@ -52,7 +58,8 @@ pub fn isolation(surfaces: &Surfaces, between: &[Party], options: &Options) -> C
     let mut compiled = Compiled { operations: surfaces.unknown.len(), ..Compiled::default() };
     let mut covered = BTreeSet::new();
     let mut reasons: BTreeMap<usize, String> = BTreeMap::new();
-    let wanted = |surface: &Surface| options.families.is_empty() || options.families.contains(&surface.family);
+    let wanted =
+        |surface: &Surface| options.takes(surface.family) || (options.takes(Family::Storage) && surface.gives_link());
     for attacker in between {
         for victim in between.iter().filter(|victim| victim.name != attacker.name) {
             for (index, surface) in surfaces.known.iter().enumerate().filter(|(_, surface)| wanted(surface)) {
@@ -156,8 +163,10 @@ struct Draft<'d> {
 
 impl<'a> Compiler<'a> {
     fn all(&mut self) {
-        if self.surface.family == Family::Storage {
+        if self.surface.gives_link() && self.options.takes(Family::Storage) {
             self.links();
+        }
+        if !self.options.takes(self.surface.family) {
             return;
         }
         if self.needs_provider() && self.options.provider.is_none() {
@@ -203,12 +212,10 @@ impl<'a> Compiler<'a> {
             .collect()
     }
 
-    /// The slots without which there is no request.
+    /// Those of them without which there is no request.
     fn required(&self) -> Vec<&'a Slot> {
-        self.slots()
-            .into_iter()
-            .filter(|slot| matches!(slot.place, Place::Path | Place::Body) && !slot.optional)
-            .collect()
+        let slots = self.slots();
+        self.surface.required().filter(|slot| slots.contains(slot)).collect()
     }
 
     fn identities(&self) -> Vec<Identity> {
@@ -349,8 +356,7 @@ impl<'a> Compiler<'a> {
 
     /// H1: changes that name no object.
     fn own_place(&mut self) {
-        let nameless = self.slots().iter().all(|slot| slot.place == Place::Query);
-        if self.surface.does.only_looks() || self.surface.does == Does::Login || !nameless {
+        if self.surface.does.only_looks() || self.surface.does == Does::Login || !self.required().is_empty() {
             return;
         }
         for identity in self.identities() {
@@ -487,12 +493,7 @@ impl<'a> Compiler<'a> {
         if self.surface.audience == Audience::Public {
             return;
         }
-        let required: Vec<&Slot> = self
-            .surface
-            .slots
-            .iter()
-            .filter(|slot| attackable(slot) && !slot.optional && matches!(slot.place, Place::Path | Place::Body))
-            .collect();
+        let required: Vec<&Slot> = self.surface.required().filter(|slot| attackable(slot)).collect();
         // A child's object is administered by its parent: whose it is does not matter here, the credential does.
         let control = match self.surface.role.0.as_slice() {
             [Least::ProviderAdmin] => Control::Provider,

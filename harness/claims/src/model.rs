@@ -25,7 +25,7 @@ pub struct Surface {
     pub method: String,
     /// The path with its parameters in braces: `/api/…/devices/{device_id}`.
     pub path: String,
-    /// The family in which claims name it: HTTP for all operations; [`Family::Audit`] for those of the audit log.
+    /// The family in which claims name it: [`Family::Audit`] for those of the audit log, HTTP for all others.
     pub family: Family,
     /// Which identity it is meant for.
     pub audience: Audience,
@@ -57,7 +57,7 @@ pub struct Surface {
 pub enum Family {
     /// The HTTP interface.
     Http,
-    /// Signed links to stored objects.
+    /// Signed links to stored objects. No operation is one; those that give links are attacked there too.
     Storage,
     /// The audit log.
     Audit,
@@ -227,6 +227,34 @@ pub struct Slot {
     pub kind: Kind,
     /// It may be left out, and the smallest body does without it.
     pub optional: bool,
+}
+
+impl Surface {
+    /// Whether it gives a signed link to a stored object.
+    #[must_use]
+    pub fn gives_link(&self) -> bool {
+        self.audience == Audience::User
+            && self.object == Kind::Artifact
+            && self.does == Does::Read
+            && self.path.ends_with("/download")
+    }
+
+    /// The slots without which there is no request, or none that means the same.
+    pub fn required(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| !slot.optional).filter(|slot| match slot.place {
+            Place::Path | Place::Body => true,
+            Place::Query => !self.does.shows_many(),
+            Place::Header | Place::Filter => false,
+        })
+    }
+
+    /// Whether it ends or alters the asker's own session or account: to be asked by somebody made for that.
+    #[must_use]
+    pub fn hurts_the_asker(&self) -> bool {
+        self.disposable
+            && matches!(self.object, Kind::User | Kind::Session)
+            && self.slots.iter().all(|slot| matches!(slot.kind, Kind::Word | Kind::TenantToken))
+    }
 }
 
 impl Slot {
@@ -608,8 +636,7 @@ pub enum Tamper {
     Capitals(String),
     /// Another method than the declared one.
     Method(String),
-    /// A signed link, bent (surfaces of [`Family::Storage`], whose request is a `GET` of the link of the artifact that
-    /// stands in their only slot).
+    /// The operation gives a signed link to the actor's own artifact; that link is bent, and followed by nobody.
     Link(LinkBend),
 }
 
@@ -623,14 +650,14 @@ pub enum LinkBend {
     OtherTenant,
     /// The victim's tenant and artifact.
     OtherTenantAndObject,
-    /// The victim's own path, without any signature.
-    Unsigned,
-    /// The victim's own path with the actor's signature and expiry.
-    ForeignSignature,
-    /// The victim's path with its own true signature, its expiry prolonged.
+    /// The same, without the signature.
+    NoSignature,
+    /// The same, without any query.
+    NoQuery,
+    /// The own link with a later expiry.
     Prolonged,
-    /// The actor's own link, asked with `PUT`.
-    OtherMethod,
+    /// A path that walks from the own file to the victim's.
+    Dots,
 }
 
 impl LinkBend {
@@ -639,10 +666,10 @@ impl LinkBend {
         Self::OtherObject,
         Self::OtherTenant,
         Self::OtherTenantAndObject,
-        Self::Unsigned,
-        Self::ForeignSignature,
+        Self::NoSignature,
+        Self::NoQuery,
         Self::Prolonged,
-        Self::OtherMethod,
+        Self::Dots,
     ];
 
     /// Its word in attempts' ids.
@@ -652,10 +679,10 @@ impl LinkBend {
             Self::OtherObject => "other-object",
             Self::OtherTenant => "other-tenant",
             Self::OtherTenantAndObject => "other-tenant-and-object",
-            Self::Unsigned => "unsigned",
-            Self::ForeignSignature => "foreign-signature",
+            Self::NoSignature => "no-signature",
+            Self::NoQuery => "no-query",
             Self::Prolonged => "prolonged",
-            Self::OtherMethod => "other-method",
+            Self::Dots => "dots",
         }
     }
 }

@@ -1,5 +1,4 @@
 //! Judging attempts, and comparing answers.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fleetproof_claims::model::*;
 use fleetproof_claims::{Canaries, Record, Reply, Ruling, canonical, difference, judge, masked};
