@@ -226,8 +226,9 @@ impl Mender {
     ///
     /// # Errors
     /// Refused with 404 when the caller's tenant has none of this id.
-    pub async fn inventory(&self, by: &Session, id: &str) -> Result<InventoryRow> {
-        Ok(InventoryRow::read(&self.fetch(by, Call::new("Get Device Inventory").path(&[("device_id", id)])).await?))
+    pub async fn inventory(&self, by: &Session, id: &str) -> Result<Vec<Attribute>> {
+        let found = self.fetch(by, Call::new("Get Device Inventory").path(&[("device_id", id)])).await?;
+        Ok(InventoryRow::read(&found).attributes)
     }
 
     /// What the inventory knows of all devices of the caller's tenant.

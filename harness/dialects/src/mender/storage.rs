@@ -3,53 +3,8 @@
 use super::session::Session;
 use super::{Door, Mender, fill};
 use crate::answer::{Answer, Result};
+use fleetproof_claims::model::LinkBend;
 use fleetproof_wire::http::Request;
-
-/// How a signed link is bent. Each of them must be refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LinkTamper {
-    /// The victim's tenant id in place of the own one.
-    OtherTenant,
-    /// The victim's artifact id in place of the own one.
-    OtherArtifact,
-    /// Both.
-    OtherTenantAndArtifact,
-    /// The signature left out.
-    NoSignature,
-    /// All of the query left out.
-    NoQuery,
-    /// A later expiry with the old signature.
-    Prolonged,
-    /// The path walks from the own file to the victim's.
-    Dots,
-}
-
-impl LinkTamper {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::OtherTenant,
-        Self::OtherArtifact,
-        Self::OtherTenantAndArtifact,
-        Self::NoSignature,
-        Self::NoQuery,
-        Self::Prolonged,
-        Self::Dots,
-    ];
-
-    /// How it is told.
-    #[must_use]
-    pub fn says(self) -> &'static str {
-        match self {
-            Self::OtherTenant => "signed link with the victim's tenant written in",
-            Self::OtherArtifact => "signed link with the victim's artifact written in",
-            Self::OtherTenantAndArtifact => "signed link with the victim's tenant and artifact written in",
-            Self::NoSignature => "signed link without its signature",
-            Self::NoQuery => "signed link without its query",
-            Self::Prolonged => "signed link with a later expiry",
-            Self::Dots => "signed link that walks to the victim's file",
-        }
-    }
-}
 
 /// Whose file a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +17,7 @@ pub struct Stored<'a> {
 
 /// A true link of one's own, bent towards the victim's file.
 #[must_use]
-pub fn bend_link(uri: &str, tamper: LinkTamper, own: Stored<'_>, victim: Stored<'_>) -> String {
+pub fn bend_link(uri: &str, bend: LinkBend, own: Stored<'_>, victim: Stored<'_>) -> String {
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     let replaced = |text: &str, tenant: bool, artifact: bool| {
         let mut text = text.to_owned();
@@ -76,20 +31,20 @@ pub fn bend_link(uri: &str, tamper: LinkTamper, own: Stored<'_>, victim: Stored<
     };
     let joined = |path: &str, query: &str| if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let kept = |keep: &dyn Fn(&str) -> bool| query.split('&').filter(|pair| keep(pair)).collect::<Vec<_>>().join("&");
-    match tamper {
-        LinkTamper::OtherTenant => replaced(uri, true, false),
-        LinkTamper::OtherArtifact => replaced(uri, false, true),
-        LinkTamper::OtherTenantAndArtifact => replaced(uri, true, true),
-        LinkTamper::NoSignature => joined(&replaced(path, true, true), &kept(&|pair| !is_signature(pair))),
-        LinkTamper::NoQuery => replaced(path, true, true),
-        LinkTamper::Prolonged => {
+    match bend {
+        LinkBend::OtherTenant => replaced(uri, true, false),
+        LinkBend::OtherObject => replaced(uri, false, true),
+        LinkBend::OtherTenantAndObject => replaced(uri, true, true),
+        LinkBend::NoSignature => joined(&replaced(path, true, true), &kept(&|pair| !is_signature(pair))),
+        LinkBend::NoQuery => replaced(path, true, true),
+        LinkBend::Prolonged => {
             let later = query.split('&').map(|pair| match pair.split_once('=') {
                 Some((name, value)) if is_expiry(name) => format!("{name}={}", later(value)),
                 _ => pair.to_owned(),
             });
             joined(path, &later.collect::<Vec<_>>().join("&"))
         }
-        LinkTamper::Dots => {
+        LinkBend::Dots => {
             let walk = format!("{}/../../{}/{}", own.artifact, victim.tenant, victim.artifact);
             joined(&path.replace(own.artifact, &walk), query)
         }
@@ -139,12 +94,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_tamper_changes_what_it_says() {
+    fn each_bend_changes_what_it_says() {
         let uri = "http://gateway/storage/t1/a1?X-Expire=2030-01-01T00:00:00Z&X-Sig=abc&expires=5";
         let (own, victim) = (Stored { tenant: "t1", artifact: "a1" }, Stored { tenant: "t2", artifact: "a2" });
-        let shown: Vec<String> = LinkTamper::ALL
+        let shown: Vec<String> = LinkBend::ALL
             .iter()
-            .map(|tamper| format!("{}: {}", tamper.says(), bend_link(uri, *tamper, own, victim)))
+            .map(|bend| format!("{}: {}", bend.word(), bend_link(uri, *bend, own, victim)))
             .collect();
         insta::assert_snapshot!(shown.join("\n"));
     }
