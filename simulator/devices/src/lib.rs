@@ -1,1 +1,26 @@
-//! Simulated devices: update state machine, agent, bodies
+//! Simulated devices: one agent, a pure update state machine, and a body that can lose power.
+//!
+//! An *agent* ([`run_device`]) has an identity, speaks the device API, and drives an update through a
+//! [`Machine`](machine::Machine), which only says what comes next. A [`Body`] is what an image is
+//! written to and boots from. [`SimulatedBody`] has two slots of flash and a bootloader with trial boot;
+//! a board on a bench is another body under the same agent.
+
+mod agent;
+mod body;
+mod config;
+mod event;
+mod key;
+pub mod machine;
+mod request;
+mod shelf;
+mod simulated;
+
+pub use agent::run_device;
+pub use body::{Body, BodyCall, Boot, Cause, Health};
+pub use config::{DeviceConfig, Order};
+pub use event::{DeviceEvent, Witness};
+pub use fleetproof_wire::image::{DEVICE_TYPE, Image, PAYLOAD_TYPE, VERSION_PROVIDE};
+pub use key::Key;
+pub use request::{CLIENT_VERSION, auth_request, identify};
+pub use shelf::Shelf;
+pub use simulated::SimulatedBody;

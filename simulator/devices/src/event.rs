@@ -1,0 +1,119 @@
+//! What a device saw and did: the evidence of a run, told to whoever watches.
+
+use fleetproof_world::Stamp;
+use serde::Serialize;
+
+/// One thing that a device saw or did. Versions are those of images: what really runs, whatever the
+/// platform believes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceEvent {
+    /// It showed its identity; the answer to an auth request.
+    Knocked {
+        /// The status code.
+        status: u16,
+    },
+    /// It has a token, after not having had one.
+    Authenticated,
+    /// It asked for an update (routine).
+    Polled {
+        /// The status code of the last answer: 200 an update, 204 none.
+        status: u16,
+    },
+    /// It could not reach the platform.
+    Unreachable {
+        /// What the network said.
+        error: String,
+    },
+    /// The platform offered an update.
+    Offered {
+        /// The deployment's id.
+        deployment: String,
+        /// The artifact's name.
+        artifact: String,
+    },
+    /// It began to download.
+    DownloadStarted {
+        /// The deployment's id.
+        deployment: String,
+    },
+    /// It has the whole artifact, verified.
+    Downloaded {
+        /// The deployment's id.
+        deployment: String,
+        /// The artifact's length in bytes.
+        bytes: u64,
+    },
+    /// It began to install: from here on only a commit or a rollback ends the update.
+    InstallStarted {
+        /// The deployment's id.
+        deployment: String,
+    },
+    /// It told the platform where the update stands.
+    Reported {
+        /// The deployment's id.
+        deployment: String,
+        /// The status as it stands in the request, e.g. `installing`.
+        status: String,
+        /// The answer's status code.
+        answer: u16,
+    },
+    /// It started an image.
+    Booted {
+        /// The image's version.
+        version: String,
+        /// Whether the image came up. When it did not, either another boot follows or nothing ever does.
+        healthy: bool,
+        /// Whether the bootloader starts it on trial: it reverts unless the update is committed.
+        trial: bool,
+    },
+    /// The update is final: a later power loss boots it again.
+    Committed {
+        /// The deployment's id.
+        deployment: String,
+        /// The version that is final now.
+        version: String,
+    },
+    /// The update was undone.
+    RolledBack {
+        /// The deployment's id.
+        deployment: String,
+        /// The version that runs again.
+        version: String,
+    },
+    /// The update is over, and the platform has been told or could not be.
+    Finished {
+        /// The deployment's id.
+        deployment: String,
+        /// How the device sees it.
+        success: bool,
+        /// The version that runs now.
+        version: String,
+        /// The update could be neither finished nor undone; the artifact's name carries `_INCONSISTENT`.
+        inconsistent: bool,
+    },
+    /// It sent its inventory.
+    InventorySent {
+        /// The answer's status code.
+        status: u16,
+        /// The artifact name in it: `factory-<version>` before the first update.
+        version: String,
+    },
+    /// It polled a last time and is silent from now on.
+    Retired {
+        /// The answer's status code: evidence that the token is dead, or is not.
+        status: u16,
+    },
+}
+
+/// Who is told. A witness is called in the device's own task and must not wait.
+pub trait Witness: Send + 'static {
+    /// `device` (its index in the fleet) saw or did `what` at `at`.
+    fn saw(&mut self, at: Stamp, device: u32, what: DeviceEvent);
+}
+
+impl<F: FnMut(Stamp, u32, DeviceEvent) + Send + 'static> Witness for F {
+    fn saw(&mut self, at: Stamp, device: u32, what: DeviceEvent) {
+        self(at, device, what);
+    }
+}
