@@ -22,7 +22,10 @@ pub struct Bend<'a> {
 #[must_use]
 pub fn forge(token: &str, forgery: Forgery, bend: &Bend<'_>) -> String {
     let mut parts = token.split('.');
-    let (header, payload, signature) = (part(parts.next()), part(parts.next()), parts.next().unwrap_or_default());
+    let mut next = || parts.next().unwrap_or_default();
+    // What is not bent stays as it was, to the byte: else the signature would be wrong for another reason.
+    let (head, body, signature) = (next(), next(), next());
+    let payload = part(body);
     let changed = |field: &str, value: Option<Value>| {
         let mut payload = payload.clone();
         match (payload.as_object_mut(), value) {
@@ -32,7 +35,7 @@ pub fn forge(token: &str, forgery: Forgery, bend: &Bend<'_>) -> String {
         }
         payload
     };
-    let as_before = |payload: &Value| format!("{}.{}.{signature}", encoded(&header), encoded(payload));
+    let as_before = |payload: &Value| format!("{head}.{}.{signature}", encoded(payload));
     let promoted = || {
         let mut payload = changed("mender.tenant", Some(json!(bend.victim_tenant)));
         payload["sub"] = json!(bend.victim_subject);
@@ -44,12 +47,12 @@ pub fn forge(token: &str, forgery: Forgery, bend: &Bend<'_>) -> String {
         Forgery::NoTenant => as_before(&changed("mender.tenant", None)),
         Forgery::TwoTenants => {
             // The last of two equal keys wins in most readers: whoever checks the first and uses the last is taken in.
-            let own = payload.to_string();
-            let doubled = match own.strip_suffix('}') {
-                Some("{") | None => format!("{{\"mender.tenant\":\"{}\"}}", bend.victim_tenant),
-                Some(open) => format!("{open},\"mender.tenant\":\"{}\"}}", bend.victim_tenant),
+            let own = raw(body);
+            let doubled = match own.trim_end().strip_suffix('}') {
+                Some(open) if open.trim() != "{" => format!("{open},\"mender.tenant\":\"{}\"}}", bend.victim_tenant),
+                _ => format!("{{\"mender.tenant\":\"{}\"}}", bend.victim_tenant),
             };
-            format!("{}.{}.{signature}", encoded(&header), URL_SAFE_NO_PAD.encode(doubled))
+            format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(doubled))
         }
         Forgery::OtherSubject => as_before(&changed("sub", Some(json!(bend.victim_subject)))),
         Forgery::Prolonged => {
@@ -76,16 +79,19 @@ pub fn forge(token: &str, forgery: Forgery, bend: &Bend<'_>) -> String {
         }
         Forgery::CutSignature => {
             let kept = signature.len().saturating_sub(8);
-            let signature = signature.get(..kept).unwrap_or_default();
-            format!("{}.{}.{signature}", encoded(&header), encoded(&payload))
+            format!("{head}.{body}.{}", signature.get(..kept).unwrap_or_default())
         }
         Forgery::Garbage => "fleetproof".to_owned(),
     }
 }
 
-fn part(text: Option<&str>) -> Value {
-    let bytes = text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_else(|_| json!({}))
+fn raw(text: &str) -> String {
+    String::from_utf8_lossy(&URL_SAFE_NO_PAD.decode(text).unwrap_or_default()).into_owned()
+}
+
+/// A part of a token as JSON; an object without fields when it is none.
+fn part(text: &str) -> Value {
+    serde_json::from_str(&raw(text)).ok().filter(Value::is_object).unwrap_or_else(|| json!({}))
 }
 
 fn encoded(value: &Value) -> String {

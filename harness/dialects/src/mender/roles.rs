@@ -23,15 +23,12 @@ pub fn name(role: Role, only: &[String]) -> String {
     }
 }
 
-/// The permission sets of a role that is not built in, each with the groups it is for.
+/// The permission sets of a role, each with the groups it is for; none for an admin, whose role is built in.
 #[must_use]
 pub fn permission_sets(role: Role, only: &[String]) -> Vec<Value> {
     // Sets about devices can be narrowed to groups, those about releases cannot.
     let (devices, releases): (&[&str], &[&str]) = match role {
-        Role::Admin => (
-            &["ManageDevices", "DeployToDevices"],
-            &["ManageReleases", "UploadArtifacts", "ManageUsers", "ReadAuditLogs"],
-        ),
+        Role::Admin => return Vec::new(),
         Role::Operator => (&["ReadDevices", "DeployToDevices"], &["ReadReleases", "ManageReleases", "UploadArtifacts"]),
         Role::Installer => (&["ReadDevices", "ManageDevices"], &[]),
         Role::Viewer => (&["ReadDevices"], &["ReadReleases"]),
