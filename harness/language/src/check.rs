@@ -3,6 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::grammar::{Form, Shape};
 use crate::reader::{At, Reader};
+use crate::rules;
 use crate::scenario::Scenario;
 use crate::source::Span;
 use crate::sources::{FileId, Sources};
@@ -88,11 +89,31 @@ fn read_file(sources: &Sources, id: FileId) -> (Option<Scenario>, Vec<Diagnostic
     let at = At::new("", opener, Shape::Block(Scenario::BLOCK));
     let scenario =
         reader.entries(&root, &at, Scenario::BLOCK).and_then(|entries| Scenario::read(&entries, &mut reader));
-    let has_provider = scenario.as_ref().is_none_or(|scenario| scenario.platform.provider.is_some());
-    let Reader { mistakes: found, names, .. } = reader;
+    let Reader { mistakes: found, names, mut seen, .. } = reader;
     mistakes.extend(found);
-    mistakes.extend(names.resolve(sources, has_provider));
+    mistakes.extend(names.resolve(
+        sources,
+        below(&root, "platform").and_then(|it| below(it, "provider")).is_some(),
+        MOST,
+    ));
+    if let Some(scenario) = &scenario {
+        let steps = match below(&root, "steps").map(|steps| &steps.kind) {
+            Some(Kind::List(steps)) => steps.len(),
+            Some(_) => usize::MAX,
+            None => 0,
+        };
+        seen.broken_steps |= steps != scenario.steps.len();
+        mistakes.extend(rules::check(scenario, &seen));
+    }
     (scenario, mistakes)
+}
+
+/// The value under a key.
+fn below<'n>(node: &'n Node, word: &str) -> Option<&'n Node> {
+    match &node.kind {
+        Kind::Block(entries) => entries.iter().find(|entry| entry.key == word).map(|entry| &entry.value),
+        _ => None,
+    }
 }
 
 /// The first key says what a file is.

@@ -217,12 +217,14 @@ impl Claim {
         let mut claims = Vec::new();
         for entry in entries.list {
             let Some(Key { word, shape: Shape::Block(block), .. }) = Self::BLOCK.key(&entry.key) else { continue };
-            reader.claimed(word, entry.key_span);
+            reader.seen.claimed.push(word);
             let at = crate::reader::At::new(word, entry.key_span, Shape::Block(block));
             if let Some(parameters) = reader.entries(&entry.value, &at, block)
                 && let Some(value) = Self::read(word, &parameters, reader)
             {
                 claims.push(Located { value, span: entry.key_span });
+            } else {
+                reader.seen.broken_steps = true;
             }
         }
         claims

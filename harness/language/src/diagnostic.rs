@@ -19,9 +19,59 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+/// Every code without its area, and what it means. Further mistakes get further codes; none changes its meaning.
+pub const CODES: &[(&str, &str)] = &[
+    ("not-yaml", "the text is not YAML, or not UTF-8"),
+    ("no-kind", "the file does not begin with `scenario:`"),
+    ("too-large", "the file is longer than a scenario can be"),
+    ("too-deep", "the file is nested deeper than a scenario can be"),
+    ("too-many", "more of something than is looked at"),
+    ("yaml-alias", "anchors, aliases, merge keys and tags are not part of the language"),
+    ("unknown-template", "this version fills no templates"),
+    ("secret-in-file", "something looks like a credential"),
+    ("unknown-key", "a block has no such key"),
+    ("unknown-word", "a place takes other words"),
+    ("unknown-verb", "there is no such step"),
+    ("unknown-claim", "there is no such claim"),
+    ("unknown-row", "there is no such row"),
+    ("unknown-tenant", "no tenant of this name is declared"),
+    ("unknown-user", "nobody of this name is declared"),
+    ("unknown-devices", "no device group and no selection of this name is declared"),
+    ("unknown-artifact", "no artifact of this name is declared"),
+    ("unknown-deployment", "no step above deploys under this name"),
+    ("unknown-tag", "no devices bear this label"),
+    ("two-verbs", "a step has exactly one verb"),
+    ("two-outcomes", "a step is refused or may fail, not both"),
+    ("two-parts", "a selection takes `first` or `share`, not both"),
+    ("duplicate-key", "a key is written twice"),
+    ("listed-twice", "a list holds each name once"),
+    ("missing-key", "a key is required here"),
+    ("wrong-shape", "a place takes a value of another shape"),
+    ("too-few", "a list is too short"),
+    ("out-of-range", "a number, or what it means here, is too large or too small"),
+    ("no-unit", "a quantity carries its unit"),
+    ("version-not-text", "a version is quoted, since 2.10 is not 2.1"),
+    ("bad-name", "names are `kebab-case`"),
+    ("name-taken", "names are unique in a file, those of scenarios in a run"),
+    ("cyclic-selection", "a selection is a part of itself"),
+    ("mixed-group", "a group on the platform belongs to one tenant"),
+    ("not-a-group", "a role is narrowed to selections that are groups"),
+    ("already-there", "a tenant that is there is onboarded"),
+    ("no-provider", "there is no pool without a provider"),
+    ("pool-exceeded", "the tenants' limits add up to more than the provider has"),
+    ("limit-exceeded", "more devices enrol than their tenant takes"),
+    ("refused-without-kind", "a refusal is expected by its kind"),
+    ("no-control", "nobody may do what is refused, so the refusal proves nothing"),
+    ("unjudged", "a step may fail, and nothing later judges it"),
+    ("missing-deadline", "an eventual claim needs `within`"),
+    ("nothing-claimed", "a scenario without claims could never pass"),
+    ("covers-nothing", "no claim can prove a row that the scenario covers"),
+];
+
 impl Diagnostic {
     /// A mistake with this code (without its area) at this place.
     pub(crate) fn new(code: &str, span: Span, message: impl Into<String>) -> Self {
+        debug_assert!(CODES.iter().any(|(known, _)| *known == code), "{code} is not in the list of codes");
         Self { code: format!("scenario::{code}"), span, message: message.into(), label: String::new(), help: None }
     }
 

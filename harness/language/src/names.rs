@@ -5,7 +5,7 @@ use crate::grammar::{Named, Refers};
 use crate::source::Span;
 use crate::sources::Sources;
 use crate::suggest::{self, short};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that have a meaning of their own.
 const RESERVED: [&str; 19] = [
@@ -29,6 +29,9 @@ const RESERVED: [&str; 19] = [
     "audit_log",
     "audit-log",
 ];
+
+/// Among so many names a similar one is looked for.
+const MOST_KNOWN: usize = 500;
 
 /// The longest name.
 const LONGEST: usize = 64;
@@ -117,18 +120,16 @@ impl Names {
         self.referred.push((refers, name.to_owned(), span, self.declared.len()));
     }
 
-    /// Whether anything is declared under this name as this.
-    pub(crate) fn is(&self, named: Named, name: &str) -> bool {
-        self.declared.iter().any(|(kind, declared, _)| *kind == named && declared == name)
-    }
-
-    /// What is declared twice, and what is used but not declared.
-    pub(crate) fn resolve(&self, sources: &Sources, has_provider: bool) -> Vec<Diagnostic> {
+    /// What is declared twice, and what is used but not declared; of each not many more than `most`.
+    pub(crate) fn resolve(&self, sources: &Sources, has_provider: bool, most: usize) -> Vec<Diagnostic> {
         let mut mistakes = Vec::new();
         let mut taken: BTreeMap<&str, (Named, Span)> = BTreeMap::new();
         for (named, name, span) in &self.declared {
             if matches!(named, Named::Scenario | Named::Tag) {
                 continue;
+            }
+            if mistakes.len() > most {
+                break;
             }
             match taken.get(name.as_str()) {
                 Some((Named::User, _)) if *named == Named::User => {}
@@ -150,7 +151,11 @@ impl Names {
         for (index, (named, name, span)) in self.declared.iter().enumerate() {
             by_name.entry((*named, name)).or_insert((index, *span));
         }
+        let already = mistakes.len();
         for (refers, name, span, before) in &self.referred {
+            if mistakes.len() > already + most {
+                break;
+            }
             if *refers == Refers::TenantOrProvider && name == "provider" {
                 if !has_provider {
                     mistakes.push(
@@ -187,15 +192,11 @@ impl Names {
     }
 
     fn unknown(&self, refers: Refers, name: &str, span: Span, later: Option<usize>, before: usize) -> Diagnostic {
-        let mut known: Vec<&str> = Vec::new();
-        for (index, (named, declared, _)) in self.declared.iter().enumerate() {
-            if refers.to(*named)
-                && !known.contains(&declared.as_str())
-                && (refers != Refers::Deployment || index < before)
-            {
-                known.push(declared);
-            }
-        }
+        let limit = if refers == Refers::Deployment { before } else { self.declared.len() };
+        let mut seen = BTreeSet::new();
+        let known =
+            self.declared[..limit].iter().filter(|(named, ..)| refers.to(*named)).map(|(_, name, _)| name.as_str());
+        let known: Vec<&str> = known.filter(|name| seen.insert(*name)).take(MOST_KNOWN).collect();
         let name = short(name);
         let (code, message, label, what) = match refers {
             Refers::Tenant | Refers::TenantOrProvider => (

@@ -17,12 +17,20 @@ const VERSION: &str = concat!("fleetproof ", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Reader<'a> {
     pub(crate) mistakes: Vec<Diagnostic>,
     pub(crate) names: Names,
-    /// Words of claims, those with mistakes too.
-    pub(crate) claimed: Vec<(&'static str, Span)>,
-    /// An `expect` has a claim that is unknown.
-    pub(crate) unknown_claim: bool,
+    pub(crate) seen: Seen,
     text: &'a str,
     base: u32,
+}
+
+/// What a file has, also where it could not be read.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Words of claims.
+    pub(crate) claimed: Vec<&'static str>,
+    /// An `expect` has a claim that is unknown.
+    pub(crate) unknown_claim: bool,
+    /// A step or a claim could not be read.
+    pub(crate) broken_steps: bool,
 }
 
 /// Where a value stands: under which word, and what shape it must have.
@@ -100,15 +108,14 @@ pub(crate) trait Content: Sized {
     }
 }
 
-impl<T: Content> Located<T> {
-    pub(crate) fn content(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        T::read(node, at, reader).map(|value| Self { value, span: T::span(node) })
-    }
+/// Content and where it stands.
+pub(crate) fn located<T: Content>(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Located<T>> {
+    T::read(node, at, reader).map(|value| Located { value, span: T::span(node) })
 }
 
 impl<T: Content> Value for Located<T> {
     fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        Self::content(node, at, reader)
+        located(node, at, reader)
     }
 
     fn absent() -> Option<Self> {
@@ -122,7 +129,7 @@ impl<T: Content> Value for Located<T> {
 
 impl<T: Content> Value for Option<Located<T>> {
     fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        Located::content(node, at, reader).map(Some)
+        located(node, at, reader).map(Some)
     }
 
     fn absent() -> Option<Self> {
@@ -143,7 +150,7 @@ impl<T: Content> Value for Vec<Located<T>> {
         }
         reader.listed_twice(items, at, item);
         let at = At::new(at.word, at.opener, *item);
-        Some(items.iter().filter_map(|item| Located::content(item, &at, reader)).collect())
+        Some(items.iter().filter_map(|item| located(item, &at, reader)).collect())
     }
 
     fn absent() -> Option<Self> {
@@ -306,14 +313,7 @@ pub(crate) fn first_key(node: &Node) -> Span {
 impl<'a> Reader<'a> {
     /// A reader of the file with this text, whose first byte has this offset.
     pub(crate) fn new(text: &'a str, whole: Span) -> Self {
-        Self {
-            mistakes: Vec::new(),
-            names: Names::default(),
-            claimed: Vec::new(),
-            unknown_claim: false,
-            text,
-            base: whole.start,
-        }
+        Self { mistakes: Vec::new(), names: Names::default(), seen: Seen::default(), text, base: whole.start }
     }
 
     fn written(&self, span: Span) -> &str {
@@ -326,10 +326,6 @@ impl<'a> Reader<'a> {
             self.mistakes.push(mistake);
         }
         self.names.declare(named, name, span);
-    }
-
-    pub(crate) fn claimed(&mut self, word: &'static str, span: Span) {
-        self.claimed.push((word, span));
     }
 
     /// The entries of a block; keys it does not have are reported.
@@ -350,7 +346,7 @@ impl<'a> Reader<'a> {
         let wrong = short(&entry.key);
         let known = block.all_keys().map(|key| key.word);
         let mistake = if block.name == "Expect" {
-            self.unknown_claim = true;
+            self.seen.unknown_claim = true;
             Diagnostic::new("unknown-claim", entry.key_span, format!("no claim is called `{wrong}`"))
                 .label(format!("unknown to {VERSION}"))
                 .help(suggest::help(&entry.key, "claims", known.skip(2)))

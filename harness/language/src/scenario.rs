@@ -1,7 +1,7 @@
 //! What a scenario file says, typed. Field names are the words of the language.
 
 use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
-use crate::grammar::{Form, Named, Refers, Shape, block};
+use crate::grammar::{Named, Refers, Shape, block};
 use crate::source::{Located, Table};
 use crate::step::Step;
 use crate::words::{Misbehaviour, Protocol, Role, Row, Starts};

@@ -1,9 +1,10 @@
 //! Steps: what happens, in order.
 
 use crate::claim::Claim;
+use crate::diagnostic::Diagnostic;
 use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Block, Form, Key, Named, Refers, Shape, block};
-use crate::reader::{At, Content, Reader};
+use crate::reader::{At, Content, Reader, located};
 use crate::source::Located;
 use crate::tree::{Kind, Node};
 use crate::words::{Refusal, Role};
@@ -47,7 +48,7 @@ macro_rules! verbs {
                 let mut steps: Vec<Option<Self>> = Vec::new();
                 for (entry, at) in reader.choice(node, at, Step::BLOCK) {
                     steps.push(match at.word {
-                        $($word => Located::<$type>::content(&entry.value, &at, reader).map(Self::$variant),)*
+                        $($word => located(&entry.value, &at, reader).map(Self::$variant),)*
                         _ => None,
                     });
                 }
@@ -212,6 +213,9 @@ pub struct Expect {
 }
 
 impl Expect {
+    /// Its verb.
+    pub(crate) const VERB: &'static str = "expect";
+
     pub(crate) const BLOCK: &'static Block = &Block {
         name: "Expect",
         about: &["What must hold: claims, each at most once."],
@@ -240,6 +244,13 @@ impl Content for Expect {
         let within = entries.field(reader, "within");
         let stays = entries.field(reader, "stays");
         let claims = Claim::read_all(&entries, reader);
+        if !entries.list.iter().any(|entry| !matches!(entry.key.as_str(), "within" | "stays")) {
+            reader.mistakes.push(
+                Diagnostic::new("nothing-claimed", at.opener, "this `expect` claims nothing")
+                    .label("no claim in it")
+                    .help("add a claim: `expect: { within: 20s, online: { devices: [hvac] } }`"),
+            );
+        }
         Some(Self { within: within?, stays: stays?, claims })
     }
 }

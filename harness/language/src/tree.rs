@@ -350,7 +350,7 @@ impl<'a> Builder<'a> {
             Content::Block { entries, seen, key } => match take(key) {
                 None => {
                     open.broken |= matches!(node.kind, Kind::Block(_));
-                    *key = Some(self.key(node, seen, open.under.as_deref()));
+                    *key = Some(self.key(node, open.start, seen, open.under.as_deref()));
                 }
                 Some(Key { text: Some(text), span, known: true }) => {
                     let mut value = node;
@@ -368,16 +368,17 @@ impl<'a> Builder<'a> {
         self.open.push(open);
     }
 
-    fn key(&mut self, node: Node, seen: &mut BTreeMap<String, Span>, under: Option<&str>) -> Key {
+    fn key(&mut self, node: Node, start: usize, seen: &mut BTreeMap<String, Span>, under: Option<&str>) -> Key {
         let unknown = Key { text: None, span: node.span, known: false };
         let text = match node.kind {
             Kind::Scalar { text, .. } => text,
             Kind::Block(entries) => {
                 let inner = entries.first().map_or("x", |entry| entry.key.as_str());
+                let outer = Span { start: self.file.span(start, start).start.min(node.span.start), end: node.span.end };
                 self.mistakes.push(
                     Diagnostic::new(
                         "unknown-template",
-                        node.span,
+                        outer,
                         "without quotes this is a mapping in a mapping, not a template",
                     )
                     .label(concat!("fleetproof ", env!("CARGO_PKG_VERSION"), " fills no templates"))

@@ -1,0 +1,394 @@
+//! Rules that need more than one place of a file: what could never pass, prove or run.
+
+use crate::claim::{Claim, Class};
+use crate::diagnostic::Diagnostic;
+use crate::population::Population;
+use crate::reader::Seen;
+use crate::scenario::{Scenario, Tenant};
+use crate::source::{Located, Span};
+use crate::step::{Expect, Outcome, Step};
+use crate::suggest;
+use crate::words::{Refusal, Role, Row, Starts};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that is wrong with what could be read. What depends on a part that could not be read is not judged.
+pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
+    let population = Population::of(scenario);
+    let mut rules = Rules { scenario, population, mistakes: Vec::new() };
+    rules.tenants();
+    rules.selections();
+    for (index, step) in scenario.steps.iter().enumerate() {
+        if let Some(outcome) = step.outcome() {
+            rules.outcome(step, outcome);
+            rules.control(step, outcome);
+            if outcome.may_fail && !seen.broken_steps {
+                rules.judged(step, &scenario.steps[index + 1..]);
+            }
+        }
+        rules.step(step);
+    }
+    if !seen.broken_steps {
+        rules.limits();
+    }
+    rules.claims(seen);
+    rules.mistakes
+}
+
+struct Rules<'s> {
+    scenario: &'s Scenario,
+    population: Population<'s>,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl<'s> Rules<'s> {
+    fn report(&mut self, code: &str, span: Span, message: impl Into<String>, label: &str, help: impl Into<String>) {
+        self.mistakes.push(Diagnostic::new(code, span, message).label(label).help(help));
+    }
+
+    fn tenant(&self, name: &str) -> Option<&'s Tenant> {
+        self.scenario.platform.tenants.get(name).map(|tenant| &tenant.value)
+    }
+
+    fn tenants(&mut self) {
+        let provider = self.scenario.platform.provider.as_ref();
+        let mut sum = 0;
+        for (name, tenant) in self.scenario.platform.tenants.iter() {
+            match (&tenant.device_limit, provider) {
+                (Some(limit), _) if tenant.starts == Starts::Ready => sum += u64::from(limit.value),
+                (None, Some(_)) => self.report(
+                    "missing-key",
+                    name.span,
+                    format!("`{}` needs `device_limit`", name.value),
+                    "has no `device_limit`",
+                    "a provider carves every tenant's limit out of its own: `device_limit: 300`",
+                ),
+                _ => {}
+            }
+            for (user, it) in tenant.users.iter() {
+                if user.value == tenant.admin.value {
+                    let message = format!("`{}` is already the admin of `{}`", user.value, name.value);
+                    self.report("name-taken", user.span, message, "a user here", "keep one of the two");
+                }
+                self.only(&it.only, &name.value);
+            }
+        }
+        if let Some(provider) = provider
+            && sum > u64::from(provider.device_limit.value)
+        {
+            let limit = &provider.device_limit;
+            let message = format!("the tenants' limits add up to {sum}, the provider has {}", limit.value);
+            let help = "lower one, or onboard it in a step: `starts: absent`";
+            self.report("pool-exceeded", limit.span, message, "the pool", help);
+        }
+    }
+
+    /// A role is narrowed to groups of its own tenant.
+    fn only(&mut self, only: &[Located<String>], tenant: &str) {
+        for name in only {
+            let selection = self.scenario.selections.get(&name.value);
+            let is_group = selection.is_some_and(|it| it.group.as_ref().is_some_and(|group| group.value));
+            if !is_group && (selection.is_some() || self.scenario.devices.get(&name.value).is_some()) {
+                let message = format!("`{}` is not a group on the platform", name.value);
+                let help = "a role is narrowed to selections with `group: true`";
+                self.report("not-a-group", name.span, message, "no group", help);
+            } else if let Some(other) = self.population.tenants(&name.value).first()
+                && *other != tenant
+            {
+                let message = format!("`{}` is a group of `{other}`, not of `{tenant}`", name.value);
+                self.report("mixed-group", name.span, message, "another tenant's", "name a group of the same tenant");
+            }
+        }
+    }
+
+    fn selections(&mut self) {
+        let cyclic = std::mem::take(&mut self.population.cyclic);
+        for name in cyclic {
+            let message = format!("`{}` is a part of itself", name.value);
+            let help = "begin with device groups: `from: [hvac]`";
+            self.report("cyclic-selection", name.span, message, "comes back to itself", help);
+        }
+        for (name, selection) in self.scenario.selections.iter() {
+            if let (Some(first), Some(share)) = (&selection.first, &selection.share) {
+                let later = if first.span > share.span { first.span } else { share.span };
+                let message = format!("`{}` has `first` and `share`", name.value);
+                self.report("two-parts", later, message, "the second one", "keep one of them");
+            }
+            if selection.group.as_ref().is_some_and(|group| group.value) {
+                let tenants = self.population.tenants(&name.value);
+                if tenants.len() > 1 {
+                    let message = format!("`{}` holds devices of {}", name.value, suggest::list(tenants));
+                    let help = "a group on the platform belongs to one tenant: make a selection for each";
+                    self.report("mixed-group", name.span, message, "a group", help);
+                }
+            }
+        }
+    }
+
+    fn outcome(&mut self, step: &Step, outcome: &Outcome) {
+        match (&outcome.refused, &outcome.accepted) {
+            (Some(refused), _) if outcome.may_fail => self.report(
+                "two-outcomes",
+                refused.span,
+                format!("this `{}` is refused and may fail", step.verb()),
+                "one of the two",
+                "`refused` with `accepted: N` if some get through; `may_fail` alone if a later `expect` judges",
+            ),
+            (None, Some(accepted)) => self.report(
+                "missing-key",
+                accepted.span,
+                "`accepted` needs `refused` beside it",
+                "what becomes of the others?",
+                "say how they are refused: `refused: over_limit`",
+            ),
+            (Some(_), Some(accepted)) => {
+                if let Step::Onboard(onboard) = step
+                    && accepted.value as usize >= onboard.tenants.len()
+                {
+                    let message = format!("{} of {} accepted: none is refused", accepted.value, onboard.tenants.len());
+                    self.report(
+                        "out-of-range",
+                        accepted.span,
+                        message,
+                        "too many",
+                        "leave `accepted` and `refused` out",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, step: &'s Located<Step>) {
+        match &step.value {
+            Step::Configure(it) if it.device_limit.is_none() => self.report(
+                "missing-key",
+                step.span,
+                "`configure` needs `device_limit`",
+                "changes nothing",
+                "the new limit: `device_limit: 200`",
+            ),
+            Step::Onboard(it) if it.outcome.refused.is_none() && !it.outcome.may_fail => {
+                for name in &it.tenants {
+                    if self.tenant(&name.value).is_some_and(|tenant| tenant.starts == Starts::Ready) {
+                        let message = format!("`{}` is there before the first step", name.value);
+                        let help = "`starts: absent`, or say how it is refused: `refused: conflict`";
+                        self.report("already-there", name.span, message, "cannot be onboarded again", help);
+                    }
+                }
+            }
+            Step::AddUser(it) => self.only(&it.only, &it.tenant.value),
+            Step::Expect(expect) => self.expect(expect),
+            _ => {}
+        }
+    }
+
+    fn expect(&mut self, expect: &'s Expect) {
+        for claim in &expect.claims {
+            let word = claim.name();
+            if claim.kind() == Class::Eventual && expect.within.is_none() {
+                let message = format!("`{word}` takes time, so this `expect` needs `within`");
+                let help = format!("`expect: {{ within: 60s, {word}: … }}`");
+                self.report("missing-deadline", claim.span, message, "until when?", help);
+            }
+            if matches!(claim.value, Claim::Pool { .. }) && self.scenario.platform.provider.is_none() {
+                let help = "declare one: `provider: { device_limit: 1000, admin: pia@provider.test }`";
+                self.report("no-provider", claim.span, "there is no pool without a provider", "whose pool?", help);
+            }
+        }
+        if let (Some(within), Some(stays)) = (&expect.within, &expect.stays)
+            && stays.value >= within.value
+        {
+            let help = "`within` is until when all of it is over: make it longer than `stays`";
+            self.report("out-of-range", stays.span, "`stays` ends after `within`", "too long", help);
+        }
+    }
+
+    /// A refusal proves something when somebody else may do the same.
+    fn control(&mut self, step: &Step, outcome: &Outcome) {
+        let refused = outcome.refused.as_ref().map(|refused| refused.value);
+        if !matches!(refused, Some(Refusal::Unseen | Refusal::Forbidden | Refusal::Unauthenticated)) {
+            return;
+        }
+        let (who, tenants): (_, BTreeSet<&str>) = match step {
+            Step::Claim(it) | Step::Decommission(it) | Step::Enroll(it) => {
+                (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
+            }
+            Step::Deploy(it) => {
+                (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
+            }
+            Step::AddUser(it) => (outcome.by.as_ref(), BTreeSet::from([it.tenant.value.as_str()])),
+            Step::RemoveUser(it) => (outcome.by.as_ref(), BTreeSet::from([it.tenant.value.as_str()])),
+            Step::Switch(it) => (Some(&it.user), BTreeSet::from([it.tenant.value.as_str()])),
+            Step::Onboard(_) | Step::Configure(_) | Step::Knock(_) | Step::Abort(_) | Step::Expect(_) => return,
+        };
+        let Some(who) = who else { return };
+        for name in tenants {
+            let Some(tenant) = self.tenant(name) else { continue };
+            let any_role = matches!(step, Step::Switch(_));
+            let admits = |role: Option<Role>| any_role || role.is_none_or(|role| role == Role::Admin);
+            let users = tenant.users.iter().filter(|(_, user)| admits(user.role.as_ref().map(|role| role.value)));
+            let added = self.scenario.steps.iter().filter_map(|step| match &step.value {
+                Step::AddUser(it) if it.tenant.value == name && admits(Some(it.role.value)) => Some(&it.user.value),
+                _ => None,
+            });
+            let mut entitled =
+                std::iter::once(&tenant.admin.value).chain(users.map(|(user, _)| &user.value)).chain(added);
+            if !entitled.any(|user| *user != who.value) {
+                let message = format!("nobody here may do what `{}` is refused: that proves nothing", who.value);
+                let help = format!("declare another owner: an `admin` among the `users` of `{name}`");
+                self.report("no-control", who.span, message, "the only one who may", help);
+                return;
+            }
+        }
+    }
+
+    /// Names that a step changes, and the tenants of its devices.
+    fn subjects(&self, step: &'s Step) -> Vec<&'s str> {
+        let devices = |names: &'s [Located<String>]| {
+            let groups = names.iter().flat_map(|name| self.population.counts(&name.value).map(|(group, _)| group));
+            let tenants = names.iter().flat_map(|name| self.population.tenants(&name.value));
+            let own = names.iter().map(|name| name.value.as_str());
+            own.chain(groups).chain(tenants).collect::<Vec<_>>()
+        };
+        match step {
+            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Decommission(it) => devices(&it.devices),
+            Step::Onboard(it) => it.tenants.iter().map(|name| name.value.as_str()).collect(),
+            Step::Configure(it) => vec![&it.tenant.value],
+            Step::AddUser(it) => vec![&it.user.value, &it.tenant.value],
+            Step::RemoveUser(it) | Step::Switch(it) => vec![&it.user.value, &it.tenant.value],
+            Step::Deploy(it) => {
+                let mut names = vec![it.name.value.as_str()];
+                names.extend(devices(&it.devices));
+                names
+            }
+            Step::Abort(it) => vec![&it.deployment.value],
+            Step::Expect(_) => Vec::new(),
+        }
+    }
+
+    /// Names that a claim is about.
+    fn about(&self, claim: &'s Claim) -> Vec<&'s str> {
+        let devices = |names: &'s [Located<String>]| {
+            let groups = names.iter().flat_map(|name| self.population.counts(&name.value).map(|(group, _)| group));
+            names.iter().map(|name| name.value.as_str()).chain(groups).collect::<Vec<_>>()
+        };
+        let names = |names: &'s [Located<String>]| names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>();
+        match claim {
+            Claim::Online { devices: it } | Claim::Updated { devices: it, .. } | Claim::Reported { devices: it } => {
+                devices(it)
+            }
+            Claim::Forgotten { devices: it, tenant } => {
+                let mut all = devices(it);
+                all.push(&tenant.value);
+                all
+            }
+            Claim::RolledBack { devices: it, deployment, .. } | Claim::Untouched { devices: it, deployment } => {
+                let mut all = devices(it);
+                all.push(&deployment.value);
+                all
+            }
+            Claim::Isolation { between, .. } => names(between),
+            Claim::Access { user, tenant, .. } => vec![&user.value, &tenant.value],
+            Claim::Quota { tenants, .. } | Claim::Audit { tenants } | Claim::Onboarded { tenants, .. } => {
+                names(tenants)
+            }
+            Claim::Pool { .. } => self.scenario.platform.tenants.iter().map(|(name, _)| name.value.as_str()).collect(),
+            Claim::Counts { tenant, .. } => vec![&tenant.value],
+        }
+    }
+
+    fn judged(&mut self, step: &'s Located<Step>, later: &'s [Located<Step>]) {
+        let subjects = self.subjects(&step.value);
+        let judged = later.iter().any(|step| match &step.value {
+            Step::Expect(expect) => {
+                expect.claims.iter().any(|claim| self.about(claim).iter().any(|name| subjects.contains(name)))
+            }
+            _ => false,
+        });
+        if !judged && let Some(subject) = subjects.first() {
+            let help = format!("add an `expect` about `{subject}`");
+            self.report("unjudged", step.span, "this step may fail, and nothing later judges it", "may fail", help);
+        }
+    }
+
+    /// No more devices enrol than their tenant takes, unless that is the test.
+    fn limits(&mut self) {
+        let mut enrolled: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut unclear: BTreeSet<&str> = BTreeSet::new();
+        for step in &self.scenario.steps {
+            match &step.value {
+                Step::Configure(it) => {
+                    unclear.insert(&it.tenant.value);
+                }
+                Step::Decommission(it) | Step::Claim(it) => {
+                    unclear.extend(it.devices.iter().flat_map(|name| self.population.tenants(&name.value)));
+                }
+                Step::Enroll(it) => {
+                    let unjudged = it.outcome.refused.is_some() || it.outcome.may_fail;
+                    for name in &it.devices {
+                        if unjudged {
+                            unclear.extend(self.population.tenants(&name.value));
+                            continue;
+                        }
+                        for (group, bounds) in self.population.counts(&name.value) {
+                            let known = enrolled.entry(group).or_default();
+                            *known = (*known).max(bounds.least);
+                        }
+                        for tenant in self.population.tenants(&name.value) {
+                            self.limit(tenant, name.span, &enrolled, &mut unclear);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn limit(&mut self, name: &'s str, span: Span, enrolled: &BTreeMap<&str, u64>, unclear: &mut BTreeSet<&'s str>) {
+        let Some(limit) = self.tenant(name).and_then(|tenant| tenant.device_limit.as_ref()) else { return };
+        let groups = enrolled.iter().filter(|(group, _)| self.population.tenant(group) == Some(name));
+        let sum: u64 = groups.map(|(_, number)| number).sum();
+        if sum > u64::from(limit.value) && unclear.insert(name) {
+            let message = format!("{sum} devices enrol in `{name}`, which takes {}", limit.value);
+            let help = format!("if that is the test: `accepted: {}, refused: over_limit`", limit.value);
+            self.report("limit-exceeded", span, message, "with these it is full", help);
+        }
+    }
+
+    /// Something is claimed, and every row has a claim that can prove it.
+    fn claims(&mut self, seen: &Seen) {
+        if seen.unknown_claim || seen.broken_steps && seen.claimed.is_empty() {
+            return;
+        }
+        if seen.claimed.is_empty() {
+            let steps = &self.scenario.steps;
+            if steps.is_empty() || steps.iter().any(|step| matches!(step.value, Step::Expect(_))) {
+                return;
+            }
+            let span = self.scenario.scenario.span;
+            let help = "add an `expect`";
+            self.report("nothing-claimed", span, "this scenario claims nothing, so it could never pass", "", help);
+            return;
+        }
+        if seen.broken_steps {
+            return;
+        }
+        let can = |word: &str, row: Row| {
+            Claim::CATALOGUE.iter().any(|(name, _, _, rows)| *name == word && rows.contains(&row))
+        };
+        for row in &self.scenario.covers {
+            if seen.claimed.iter().any(|word| can(word, row.value)) {
+                continue;
+            }
+            let words = Claim::CATALOGUE.iter().map(|(word, ..)| *word).filter(|word| can(word, row.value));
+            let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+            let help = match words.as_slice() {
+                [] => format!("no claim of fleetproof {} can", env!("CARGO_PKG_VERSION")),
+                [one] => format!("{one} can"),
+                [most @ .., last] => format!("{} and {last} can", most.join(", ")),
+            };
+            let message = format!("no claim here can prove `{}`", row.value);
+            self.report("covers-nothing", row.span, message, "nothing proves it", help);
+        }
+    }
+}
