@@ -1,8 +1,11 @@
 //! A mistake in a file: where, what, and what to do instead.
 
 use crate::source::Span;
-use crate::sources::Sources;
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use crate::sources::{Sources, floor};
+use annotate_snippets::{AnnotationKind, Level, Origin, Padding, Renderer, Snippet};
+
+/// Longer lines are shown in part.
+const LONGEST_LINE: usize = 240;
 
 /// One mistake, as it is shown to the person who wrote the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,10 +103,23 @@ impl Diagnostic {
             return renderer.render(&[group]);
         };
         let label = (!self.label.is_empty()).then_some(self.label.as_str());
-        let snippet = Snippet::source(excerpt.text)
+        let shown = AnnotationKind::Primary;
+        if excerpt.text.len() <= LONGEST_LINE {
+            let snippet = Snippet::source(excerpt.text)
+                .line_start(excerpt.line)
+                .path(excerpt.path)
+                .annotation(shown.span(excerpt.start..excerpt.end).label(label));
+            return renderer.render(&[title.element(snippet).elements(help)]);
+        }
+        // Of a line that nobody can read at once only the part around the mistake is shown.
+        let from = floor(excerpt.text, excerpt.start.saturating_sub(LONGEST_LINE / 4));
+        let to = floor(excerpt.text, excerpt.start + LONGEST_LINE / 2);
+        let end = excerpt.end.min(to).max(excerpt.start);
+        let snippet = Snippet::source(&excerpt.text[from..to])
             .line_start(excerpt.line)
-            .path(excerpt.path)
-            .annotation(AnnotationKind::Primary.span(excerpt.start..excerpt.end).label(label));
-        renderer.render(&[title.element(snippet).elements(help)])
+            .annotation(shown.span(excerpt.start - from..end - from).label(label));
+        let column = excerpt.text[..excerpt.start].chars().count() + 1;
+        let origin = Origin::path(excerpt.path).line(excerpt.line).char_column(column);
+        renderer.render(&[title.element(origin).element(Padding).element(snippet).elements(help)])
     }
 }

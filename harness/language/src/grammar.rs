@@ -246,7 +246,7 @@ macro_rules! words {
                 at: &$crate::reader::At<'_>,
                 reader: &mut $crate::reader::Reader<'_>,
             ) -> Option<Self> {
-                Self::from_word(&reader.word(node, at, Self::WORDS)?)
+                Self::from_word(&reader.word(node, at)?)
             }
         }
     };

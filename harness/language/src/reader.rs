@@ -1,7 +1,7 @@
 //! From the tree to the types, along the grammar: every mistake is reported, none stops the reading.
 
 use crate::diagnostic::Diagnostic;
-use crate::grammar::{Block, Form, Named, Presence, Shape, Words};
+use crate::grammar::{Block, Form, Named, Presence, Shape};
 use crate::names::{self, Names};
 use crate::quantity::{self, Wrong};
 use crate::source::{Located, Span, Table};
@@ -410,7 +410,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A word of a fixed list.
-    pub(crate) fn word(&mut self, node: &Node, at: &At<'_>, words: &'static Words) -> Option<String> {
+    pub(crate) fn word(&mut self, node: &Node, at: &At<'_>) -> Option<String> {
+        let Shape::Word(words) = at.shape else { return None };
         let Kind::Scalar { text, .. } = &node.kind else {
             self.wrong_shape(node, at);
             return None;

@@ -74,7 +74,7 @@ block! {
     #[derive(Default)]
     pub struct User {
         /// What the user may do there.
-        pub role: Option<Located<Role>> = Shape::Word(Role::WORDS), Otherwise("admin");
+        pub role: Option<Located<Role>> = Shape::Word(Role::GIVEN), Otherwise("admin");
         /// Selections that are groups, to which the role is narrowed.
         pub only: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Groups), 1), Otherwise("all devices");
     }

@@ -148,7 +148,7 @@ block! {
         /// Where.
         pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("where: `tenant: acme`");
         /// As what.
-        pub role: Located<Role> = Shape::Word(Role::WORDS), Required("what they may do there: `role: viewer`");
+        pub role: Located<Role> = Shape::Word(Role::GIVEN), Required("what they may do there: `role: viewer`");
         /// Narrowed to these selections that are groups.
         pub only: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Groups), 1), Otherwise("all devices");
     }

@@ -1,6 +1,6 @@
 //! Words with fixed lists.
 
-use crate::grammar::words;
+use crate::grammar::{Words, words};
 
 words!(
     /// A row of what a platform promises.
@@ -39,3 +39,12 @@ words!(
     /// What became of an onboarding.
     OnboardOutcome, "unknown-word", "an outcome of onboarding" { Whole = "whole", Undone = "undone",
         WholeOrUndone = "whole_or_undone" });
+
+impl Role {
+    /// The roles that somebody can be given; `none` is only claimed.
+    pub(crate) const GIVEN: &Words = &Words {
+        one: "a role that a user can have",
+        code: "unknown-word",
+        words: &["admin", "operator", "installer", "viewer"],
+    };
+}

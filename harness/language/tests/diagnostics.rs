@@ -1,0 +1,247 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Every mistake as the person who made it sees it.
+
+use fleetproof_language::{CODES, Sources, check};
+use std::collections::BTreeSet;
+
+/// Nothing is wrong with it; each case spoils one thing.
+const RIGHT: &str = r#"scenario: A bad update in one building stays in that building
+covers: [P2, P8]
+
+platform:
+  provider: { device_limit: 1000, admin: pia@provider.test }
+  tenants:
+    acme:   { device_limit: 300, admin: ada@acme.test }
+    globex: { device_limit: 500, admin: gus@globex.test }
+
+artifacts:
+  v2: { version: "2.0", size: 64 KiB }
+
+devices:
+  hvac:  { tenant: acme,   simulated: 250, speaks: mender, runs: "1.0", tags: [roof] }
+  lifts: { tenant: globex, simulated: 400, speaks: mender, runs: "1.0" }
+
+selections:
+  beta: { from: [hvac], share: 10%, group: true }
+
+steps:
+  - enroll: { devices: [hvac, lifts] }
+  - deploy: { artifact: v2, devices: [beta], name: first }
+  - expect:
+      within: 60s
+      updated: { devices: [beta], version: "2.0" }
+      untouched: { devices: [lifts], deployment: first }
+  - expect: { isolation: { between: [acme, globex] } }
+"#;
+
+/// A case: its name, and what replaces what in [`RIGHT`].
+type Case = (&'static str, &'static [(&'static str, &'static str)]);
+
+const STEPS: &str = "steps:\n";
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    // YAML
+    ("not-yaml_open_list", &[("[hvac, lifts] }", "[hvac, lifts }")]),
+    ("not-yaml_indent", &[("  - deploy: {", " - deploy: {")]),
+    ("not-yaml_tab", &[("  v2: { ver", "\tv2: { ver")]),
+    ("not-yaml_quote", &[("version: \"2.0\", size", "version: \"2.0, size")]),
+    ("not-yaml_nul", &[("acme:   {", "acme: \0 {")]),
+    ("not-yaml_second_document", &[(STEPS, "---\nsteps:\n")]),
+    ("yaml-alias", &[("simulated: 250", "simulated: &many 250"), ("simulated: 400", "simulated: *many")]),
+    ("yaml-alias_tag", &[("simulated: 250", "simulated: !!int 250")]),
+    ("yaml-alias_merge", &[("lifts: { tenant: globex,", "lifts: { <<: hvac, tenant: globex,")]),
+    ("unknown-template_unquoted", &[("simulated: 250", "simulated: {{ fleet }}")]),
+    ("unknown-template_quoted", &[("simulated: 250", "simulated: \"{{ matrix.fleet }}\"")]),
+    ("duplicate-key_claim", &[("      untouched", "      updated: { devices: [hvac], version: \"2.0\" }\n      untouched")]),
+    ("duplicate-key_name", &[("    globex: {", "    acme: { device_limit: 1, admin: a@b.test }\n    globex: {")]),
+    ("duplicate-key_top", &[(STEPS, "devices: {}\nsteps:\n")]),
+    ("no-kind", &[("scenario: A bad update in one building stays in that building", "title: A bad update")]),
+    ("no-kind_not_first", &[("scenario: A bad", "about: first\nscenario: A bad")]),
+    ("secret-in-file", &[("scenario: A", "scenario: eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl A")]),
+    // Keys, words, shapes
+    ("unknown-key", &[("  tenants:", "  tenents:")]),
+    ("unknown-key_nothing_near", &[("share: 10%", "colour: red")]),
+    ("unknown-word", &[("64 KiB }", "64 KiB, misbehaves: never-boots }")]),
+    ("unknown-word_speaks", &[("runs: \"1.0\", tags", "poll: 2s, runs: \"1.0\", tags"), ("250, speaks: mender", "250, speaks: mqtt")]),
+    ("unknown-word_given_role", &[(STEPS, "steps:\n  - add_user: { user: ada@acme.test, tenant: globex, role: none }\n")]),
+    ("unknown-row", &[("[P2, P8]", "[P2, p8, P99]")]),
+    ("unknown-verb", &[("- enroll:", "- enrol:")]),
+    ("unknown-verb_of_later", &[("- enroll:", "- wait_until:")]),
+    ("unknown-claim", &[("isolation:", "isolaton:")]),
+    ("two-verbs", &[("  - expect: { isolation", "  - within: 5s\n    expect: { isolation")]),
+    ("two-verbs_really", &[("  - deploy:", "    deploy:")]),
+    ("missing-key", &[(", name: first }", " }"), ("      untouched: { devices: [lifts], deployment: first }\n", "")]),
+    ("missing-key_top", &[("steps:\n", "stages:\n")]),
+    ("missing-key_limit_under_provider", &[("device_limit: 300, ", "")]),
+    ("missing-key_accepted", &[("[hvac, lifts] }", "[hvac, lifts], accepted: 3 }")]),
+    ("missing-key_configure", &[(STEPS, "steps:\n  - configure: { tenant: acme }\n")]),
+    ("wrong-shape_list", &[("devices: [hvac, lifts]", "devices: hvac")]),
+    ("wrong-shape_name", &[("tenant: acme, ", "tenant: [acme], ")]),
+    ("wrong-shape_number", &[("simulated: 250", "simulated: \"250\"")]),
+    ("wrong-shape_number_text", &[("simulated: 250", "simulated: many")]),
+    ("wrong-shape_text", &[("scenario: A bad update in one building stays in that building", "scenario: 2024")]),
+    ("wrong-shape_nothing", &[("  provider: { device_limit: 1000, admin: pia@provider.test }", "  provider:")]),
+    ("wrong-shape_block", &[("  v2: { version: \"2.0\", size: 64 KiB }", "  v2: \"2.0\"")]),
+    ("wrong-shape_table", &[("  v2: {", "  - v2: {")]),
+    ("wrong-shape_step", &[("  - enroll: {", "  - enroll\n  - enroll: {")]),
+    ("wrong-shape_yes", &[("group: true", "group: yes")]),
+    ("wrong-shape_duration", &[("within: 60s", "within: soon")]),
+    ("wrong-shape_fraction", &[("within: 60s", "within: 1.5m")]),
+    ("too-few", &[("[acme, globex]", "[acme]")]),
+    ("too-few_empty", &[("devices: [hvac, lifts]", "devices: []")]),
+    ("listed-twice", &[("[hvac, lifts]", "[hvac, lifts, hvac]")]),
+    ("no-unit", &[("within: 60s", "within: 60")]),
+    ("no-unit_size", &[("64 KiB", "64")]),
+    ("no-unit_size_glued", &[("64 KiB", "64kib")]),
+    ("no-unit_share", &[("10%", "10")]),
+    ("no-unit_unknown", &[("within: 60s", "within: 60 sec")]),
+    ("out-of-range", &[("simulated: 250", "simulated: 99999999999999999999")]),
+    ("out-of-range_negative", &[("device_limit: 300", "device_limit: -1")]),
+    ("out-of-range_share", &[("10%", "110%")]),
+    ("out-of-range_duration", &[("within: 60s", "within: 99999999999999999999d")]),
+    ("out-of-range_stays", &[("within: 60s", "within: 60s\n      stays: 60s")]),
+    ("out-of-range_accepted", &[("test }\n\nart", "test }\n    north: { device_limit: 1, admin: n@n.test, starts: absent }\n\nart"), (STEPS, "steps:\n  - onboard: { tenants: [north], accepted: 1, refused: over_limit }\n")]),
+    ("version-not-text", &[("version: \"2.0\", size", "version: 2.0, size")]),
+    ("version-not-text_whole", &[("runs: \"1.0\", tags", "runs: 1, tags")]),
+    // Names
+    ("unknown-tenant", &[("tenant: acme, ", "tenant: acmee, ")]),
+    ("unknown-tenant_provider", &[("tenant: acme, ", "tenant: provider, ")]),
+    ("unknown-tenant_no_provider", &[("  provider: { device_limit: 1000, admin: pia@provider.test }\n", ""), ("[acme, globex]", "[acme, provider]")]),
+    ("unknown-user", &[("[hvac, lifts] }", "[hvac, lifts], by: bob@acme.test }")]),
+    ("unknown-user_near", &[("[hvac, lifts] }", "[hvac, lifts], by: ada@acme.tst }")]),
+    ("unknown-devices", &[("devices: [hvac, lifts]", "devices: [havc, lifts]")]),
+    ("unknown-artifact", &[("artifact: v2", "artifact: v3-broken")]),
+    ("unknown-deployment_below", &[(STEPS, "steps:\n  - abort: { deployment: first }\n")]),
+    ("unknown-deployment", &[("deployment: first", "deployment: frist")]),
+    ("unknown-tag", &[("share: 10%", "tagged: [rof]")]),
+    ("name-taken", &[("hvac:  {", "acme:  {")]),
+    ("name-taken_reserved", &[("  v2: {", "  lobby: {")]),
+    ("name-taken_admin", &[("admin: ada@acme.test }", "admin: ada@acme.test, users: { ada@acme.test: { role: viewer } } }")]),
+    ("bad-name", &[("    globex: {", "    Globex_2: {")]),
+    ("bad-name_user", &[("ada@acme.test", "Ada Lovelace")]),
+    // Rules
+    ("cyclic-selection", &[("  beta: { from: [hvac]", "  gamma: { from: [beta] }\n  beta: { from: [gamma]")]),
+    ("mixed-group", &[("from: [hvac]", "from: [hvac, lifts]")]),
+    ("mixed-group_role", &[("gus@globex.test }", "gus@globex.test, users: { ivy: { role: viewer, only: [beta] } } }")]),
+    ("not-a-group", &[("ada@acme.test }", "ada@acme.test, users: { ivy: { role: viewer, only: [hvac] } } }")]),
+    ("two-parts", &[("share: 10%", "share: 10%, first: 5")]),
+    ("two-outcomes", &[("[hvac, lifts] }", "[hvac, lifts], refused: over_limit, may_fail: true }")]),
+    ("already-there", &[(STEPS, "steps:\n  - onboard: { tenants: [acme] }\n")]),
+    ("no-provider", &[("  provider: { device_limit: 1000, admin: pia@provider.test }\n", ""), ("{ isolation: {", "{ pool: { callers: 8 }, isolation: {")]),
+    ("pool-exceeded", &[("device_limit: 300", "device_limit: 600")]),
+    ("limit-exceeded", &[("simulated: 250", "simulated: 320")]),
+    ("refused-without-kind", &[("[hvac, lifts] }", "[hvac, lifts], refused: true }")]),
+    ("no-control", &[(STEPS, "steps:\n  - claim: { devices: [hvac], by: ada@acme.test, refused: unseen }\n")]),
+    ("unjudged", &[("    globex: {", "    north: { device_limit: 9, admin: n@n.test, starts: absent }\n    globex: {"), (STEPS, "steps:\n  - onboard: { tenants: [north], may_fail: true }\n")]),
+    ("missing-deadline", &[("      within: 60s\n", "")]),
+    ("nothing-claimed", &[("  - expect:\n      within: 60s\n      updated: { devices: [beta], version: \"2.0\" }\n      untouched: { devices: [lifts], deployment: first }\n  - expect: { isolation: { between: [acme, globex] } }\n", "")]),
+    ("nothing-claimed_expect", &[("{ isolation: { between: [acme, globex] } }", "{ within: 5s }"), ("[P2, P8]", "[P8]")]),
+    ("covers-nothing", &[("[P2, P8]", "[P2, P8, P3]")]),
+    ("covers-nothing_later", &[("[P2, P8]", "[P9, P8]")]),
+];
+
+/// The file with this text, and what is shown about it.
+fn shown(files: &[(&str, Vec<u8>)]) -> (String, BTreeSet<String>) {
+    let mut sources = Sources::new();
+    let ids: Vec<_> = files.iter().map(|(path, bytes)| sources.add_bytes(path, bytes.clone())).collect();
+    let (_, mistakes) = check(&sources, &ids);
+    let codes = mistakes.iter().map(|mistake| mistake.code.trim_start_matches("scenario::").to_owned()).collect();
+    let texts: Vec<String> = mistakes.iter().map(|mistake| mistake.render(&sources)).collect();
+    (texts.join("\n\n"), codes)
+}
+
+fn spoilt(case: &Case) -> String {
+    let mut text = RIGHT.to_owned();
+    for (old, new) in case.1 {
+        assert!(text.contains(old), "{}: `{old}` is not there to be replaced", case.0);
+        text = text.replacen(old, new, 1);
+    }
+    text
+}
+
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let text = text.replace(concat!("fleetproof ", env!("CARGO_PKG_VERSION")), "fleetproof [version]");
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn the_right_one_has_no_mistakes() {
+    assert_eq!(shown(&[("right.yaml", RIGHT.into())]).0, "");
+}
+
+#[test]
+fn each_mistake_looks_like_this() {
+    let (mut codes, mut wrong) = (BTreeSet::new(), Vec::new());
+    for case in CASES {
+        let (text, found) = shown(&[("first.yaml", spoilt(case).into())]);
+        let code = case.0.split('_').next().unwrap();
+        if !found.contains(code) {
+            wrong.push(format!("{}: no {code} in\n{text}", case.0));
+        }
+        codes.extend(found);
+        snapshot(case.0, &text);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let strange: [(&str, Vec<u8>); 5] = [
+        ("no-kind_empty", Vec::new()),
+        ("not-yaml_not_utf8", b"scenario: caf\xe9\nsteps: []\n".to_vec()),
+        ("too-large", vec![b'#'; 2 << 20]),
+        ("too-deep", [&b"scenario: x\nsteps: "[..], &[b'['; 100]].concat()),
+        ("too-many", format!("scenario: x\ndevices: {{{}}}", "a-: {}, B: {}, ".repeat(200)).into()),
+    ];
+    for (name, bytes) in strange {
+        let (text, found) = shown(&[("strange.yaml", bytes)]);
+        let code = name.split('_').next().unwrap();
+        assert!(found.contains(code), "{name}: no {code} in\n{text}");
+        codes.extend(found);
+        let end = text.char_indices().nth(1500).map_or(text.len(), |(at, _)| at);
+        snapshot(name, &text[..end]);
+    }
+    let missing: Vec<&str> = CODES.iter().map(|(code, _)| *code).filter(|code| !codes.contains(*code)).collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+}
+
+#[test]
+fn five_broken_files_report_all_their_mistakes() {
+    let names = ["unknown-tenant", "no-unit", "not-yaml_open_list", "missing-deadline", "two-verbs"];
+    let files: Vec<(&str, Vec<u8>)> = names
+        .iter()
+        .map(|name| (*name, spoilt(CASES.iter().find(|case| case.0 == *name).unwrap()).into()))
+        .collect();
+    let (text, _) = shown(&files);
+    snapshot("five_files", &text);
+}
+
+#[test]
+fn one_file_reports_all_its_mistakes() {
+    let names = ["unknown-tenant", "unknown-row", "version-not-text", "no-unit", "unknown-artifact", "listed-twice", "pool-exceeded"];
+    let mut text = RIGHT.to_owned();
+    for name in names {
+        for (old, new) in CASES.iter().find(|case| case.0 == name).unwrap().1 {
+            text = text.replacen(old, new, 1);
+        }
+    }
+    let (text, codes) = shown(&[("many.yaml", text.into())]);
+    assert!(names.iter().all(|name| codes.contains(*name)), "{text}");
+}
+
+#[test]
+fn a_name_of_a_scenario_is_unique_among_files() {
+    let (text, _) = shown(&[("first.yaml", RIGHT.into()), ("second.yaml", RIGHT.into())]);
+    snapshot("name-taken_scenario", &text);
+}
+
+#[test]
+fn a_secret_is_shown_nowhere() {
+    let secret = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl";
+    for place in ["scenario: A bad", "tenant: acme, ", "artifact: v2", "within: 60s", "P8"] {
+        let text = RIGHT.replacen(place, &format!("{}{secret}", &place[..place.len() - 2]), 1);
+        let (text, codes) = shown(&[("secret.yaml", text.into())]);
+        assert!(codes.contains("secret-in-file"), "{place}: {text}");
+        assert!(!text.contains(&secret[..20]), "{text}");
+    }
+}
