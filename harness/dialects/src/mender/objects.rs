@@ -253,8 +253,10 @@ impl Mender {
         let (tenant_token, key, identity) =
             (self.tenant_token(by).await?, self.key(&made.name), identity_text(&[("serial", &made.name)]));
         let answer = self.knock(&made.name, &identity, &key, tenant_token.reveal()).await?;
-        if answer.status != 401 {
-            return Err(unreadable(&answer, "an unknown device was let in"));
+        match answer.status {
+            401 => {}
+            _ if answer.is_success() => return Err(unreadable(&answer, "an unknown device was let in")),
+            _ => return Err(answer.into()),
         }
         let wanted = BTreeMap::from([("serial".to_owned(), made.name.clone())]);
         let deadline = self.inner.world.clock.now().after(self.inner.patience);

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn each_role_has_a_name_and_its_sets() {
-        let only = vec!["beta".to_owned(), "lab".to_owned()];
+        let only = ["beta".to_owned(), "lab".to_owned()];
         let mut shown = String::new();
         for role in Role::ALL {
             for only in [&[][..], &only[..]] {

@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn each_row_is_found_by_its_own_path() {
         for row in Table::get().rows() {
-            let path = row.path.replace('{', "").replace('}', "");
+            let path = row.path.replace(['{', '}'], "");
             let (found, _) = Table::get().find(&row.method, &path).unwrap();
             assert_eq!(found.operation, row.operation);
         }
