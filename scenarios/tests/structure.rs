@@ -332,45 +332,60 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 
 // --- Sources -------------------------------------------------------------------------------------------------------------------
 
-/// The code of a source file, line by line: comments away, and what stands between quotes.
+/// The code of a source file, line by line: without comments, and without what stands between quotes.
 fn code(text: &str) -> Vec<String> {
-    let mut in_string = false;
-    text.lines().map(|line| code_of_line(line, &mut in_string)).collect()
-}
-
-fn code_of_line(line: &str, in_string: &mut bool) -> String {
     let mut kept = String::new();
-    let mut chars = line.chars().peekable();
-    let mut last = ' ';
-    while let Some(c) = chars.next() {
-        if *in_string {
-            match c {
-                '\\' => drop(chars.next()),
-                '"' => *in_string = false,
-                _ => {}
-            }
-        } else if c == '/' && chars.peek() == Some(&'/') {
-            break;
-        } else if c == '\''
-            && !last.is_alphanumeric()
-            && chars.clone().nth(if chars.peek() == Some(&'\\') { 2 } else { 1 }) == Some('\'')
-        {
-            // A character such as '"' is no beginning of a string.
-            let skip = if chars.peek() == Some(&'\\') { 3 } else { 2 };
-            chars.by_ref().take(skip).for_each(drop);
-        } else if c == '"' && !raw(&kept) {
-            *in_string = true;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let skipped = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if c == '"' {
+            let hashes = kept.len() - kept.trim_end_matches('#').len();
+            let before = &kept[..kept.len() - hashes];
+            let is_raw = before.ends_with('r') && !before.trim_end_matches(['r', 'b']).ends_with(char::is_alphanumeric);
+            if is_raw { raw_string(rest, hashes) } else { string(rest) }
+        } else if c == '\'' {
+            character(rest)
         } else {
-            kept.push(c);
-        }
-        last = c;
+            0
+        };
+        // Lines keep their numbers.
+        kept.extend(rest[..skipped].chars().filter(|c| *c == '\n'));
+        let taken = if skipped == 0 { c.len_utf8() } else { 0 };
+        kept.push_str(&rest[..taken]);
+        rest = &rest[skipped + taken..];
     }
-    kept
+    kept.lines().map(str::to_owned).collect()
 }
 
-/// Raw strings are left in: their quotes are not escaped, and no rule here is broken by their content.
-fn raw(before: &str) -> bool {
-    before.trim_end_matches('#').ends_with('r') && before.ends_with('#') || before.ends_with("r#")
+/// Bytes of the string that begins here.
+fn string(text: &str) -> usize {
+    let mut escaped = true; // the first quote
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' if !escaped => return at + 1,
+            _ => escaped = c == '\\' && !escaped,
+        }
+    }
+    text.len()
+}
+
+/// Bytes of the raw string whose first quote is here, after so many `#`.
+fn raw_string(text: &str, hashes: usize) -> usize {
+    let end = format!("\"{}", "#".repeat(hashes));
+    text[1..].find(&end).map_or(text.len(), |at| 1 + at + end.len())
+}
+
+/// Bytes of the character that begins here; none if it is a lifetime.
+fn character(text: &str) -> usize {
+    let mut inside = text.char_indices().skip(1);
+    let Some((_, first)) = inside.next() else { return 0 };
+    let escaped = first == '\\';
+    if escaped {
+        inside.next();
+        return inside.find(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 1);
+    }
+    inside.next().filter(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 1)
 }
 
 /// What the sources may not hold: file by file, complaints with their lines.
@@ -434,6 +449,10 @@ fn rules_of_the_sources_find_what_breaks_them() {
     assert!(!bad("a.rs", "// no HashMap here\nlet s = \"a \\\" HashMap\"; // HashSet"));
     assert!(!bad("a.rs", "let s = \"a\nHashMap\nb\";"));
     assert!(bad("a.rs", "let s = \"a\nb\"; HashMap::new();"));
+    assert!(!bad("a.rs", "let s = r#\"say \"HashMap\" \\\"#; let c = '\\''; let d = b'\"'; fn x<'a>() {}"));
+    assert!(bad("a.rs", "let s = r#\"\"a\"\"#; HashMap::new();"));
+    assert!(bad("a.rs", "let s = (r\"\\\", br##\"x\"##, \"\\\\\"); HashMap::new();"));
+    assert_eq!(breaches("a.rs", "/// HashMap\nlet s = \"\n\n\";\nHashSet")[0].split(':').nth(1), Some("5"));
     assert!(bad("simulator/platform/src/edge.rs", "router\n    .route(\"/x\", get(x))"));
     assert!(!bad("simulator/world/src/x.rs", "router.route(x)"));
     assert!(bad("harness/cli/src/main.rs", "let t = std::time::Instant::now();"));
