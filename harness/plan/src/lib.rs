@@ -1,1 +1,90 @@
-//! Scenario, capabilities, surfaces and seed to a plan
+//! From a scenario, the surfaces of a platform and a seed to a plan: what will happen, on whom, and what is skipped.
+//!
+//! A plan is a function of values: no clock, no network, no platform. Start with [`plan`]; [`Plan::describe`] is what
+//! `fleetproof plan` prints.
+
+mod attempts;
+mod describe;
+mod population;
+
+pub use population::{PlannedDevice, Population};
+
+use fleetproof_claims::model::{Compiled, Surfaces};
+use fleetproof_language::{Scenario, Span};
+use fleetproof_world::Seeds;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Which clock a run is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockKind {
+    /// The clock jumps; the same seed gives the same journal byte for byte.
+    Virtual,
+    /// The clock runs; only verdicts can be compared.
+    Real,
+}
+
+impl fmt::Display for ClockKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Virtual => "virtual",
+            Self::Real => "real",
+        })
+    }
+}
+
+/// What is always watched, without a word in the scenario: it can fail one, never pass it.
+pub const ALWAYS_WATCHED: [(&str, &str); 4] = [
+    ("no_canary_crosses", "no canary of a tenant reaches another"),
+    ("legal_states", "no device and no deployment moves illegally"),
+    ("one_owner", "no device has two owners"),
+    ("no_secret", "no secret is in any output"),
+];
+
+/// What will happen.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// The seed of every choice.
+    pub seed: u64,
+    /// The clock that the run is on.
+    pub clock: ClockKind,
+    /// Every device, every selection.
+    pub population: Population,
+    /// The platform's operations.
+    pub surfaces: Arc<Surfaces>,
+    /// The attempts behind each claim that makes some, by where the claim stands.
+    pub attempts: BTreeMap<Span, Compiled>,
+    /// Why the scenario is not run at all: a capability that the platform lacks.
+    pub skipped: Option<String>,
+}
+
+/// Plans one scenario.
+#[must_use]
+pub fn plan(
+    scenario: Arc<Scenario>,
+    capabilities: &[&str],
+    surfaces: Arc<Surfaces>,
+    seed: u64,
+    clock: ClockKind,
+) -> Plan {
+    let population = Population::draw(&scenario, &seeds(&scenario, seed));
+    let attempts = attempts::compile(&scenario, &surfaces);
+    let skipped = missing(&scenario, capabilities);
+    Plan { scenario, seed, clock, population, surfaces, attempts, skipped }
+}
+
+/// The random streams of a scenario: by its name, so that a neighbour in the same file tree moves nothing.
+#[must_use]
+pub fn seeds(scenario: &Scenario, seed: u64) -> Seeds {
+    Seeds::new(seed).child("scenarios").child(&scenario.scenario.value)
+}
+
+/// The first capability that the scenario's words need and the platform lacks.
+fn missing(scenario: &Scenario, capabilities: &[&str]) -> Option<String> {
+    let needs_provider = scenario.platform.provider.is_some();
+    (needs_provider && !capabilities.contains(&"provider"))
+        .then(|| "the platform has no provider above its tenants (capability `provider`)".to_owned())
+}

@@ -1,1 +1,40 @@
-//! Bring a platform up, take it down
+//! Brings a platform up and takes it down again.
+//!
+//! There is one stack so far: [`Embedded`], the reference platform inside this process, on the world's
+//! network. It costs no container and no port, and in a virtual world the whole run replays.
+
+mod embedded;
+
+pub use embedded::{Embedded, Founding, Running, Tenancy};
+
+use std::fmt;
+
+/// What can go wrong with the surroundings of a platform.
+#[derive(Debug)]
+pub enum StackError {
+    /// The platform did not start.
+    Platform(fleetproof_platform::PlatformError),
+    /// A door of the platform could not be opened.
+    Listen {
+        /// Which.
+        door: &'static str,
+        /// What the network said.
+        reason: std::io::Error,
+    },
+    /// No defect is called that.
+    UnknownDefect(String),
+}
+
+impl fmt::Display for StackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Platform(error) => write!(f, "the platform did not start: {error}"),
+            Self::Listen { door, reason } => write!(f, "the platform's {door} could not be opened: {reason}"),
+            Self::UnknownDefect(name) => {
+                write!(f, "no seeded defect is called `{name}`: `fleetproof defects` lists them")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StackError {}

@@ -1,0 +1,86 @@
+//! The claims that make attempts of their own, compiled against the platform's surfaces.
+
+use fleetproof_claims::{Options, Party, Subject, access, isolation};
+use fleetproof_claims::model::{Compiled, Family, Role, Surfaces};
+use fleetproof_language::{Claim, Scenario, Span, Step, Surface};
+use std::collections::BTreeMap;
+
+/// The name of the provider among tenants.
+const PROVIDER: &str = "provider";
+
+/// Compiles every such claim of the scenario.
+pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span, Compiled> {
+    let mut compiled = BTreeMap::new();
+    for step in &scenario.steps {
+        let Step::Expect(expect) = &step.value else { continue };
+        for claim in &expect.claims {
+            match &claim.value {
+                Claim::Isolation { between, surfaces: wanted, skip } => {
+                    let parties: Vec<Party> = between.iter().map(|name| party(scenario, name)).collect();
+                    let options = Options {
+                        families: wanted.iter().map(|surface| family(surface.value)).collect(),
+                        skip: skip.iter().map(|skip| (skip.attempt.value.clone(), skip.because.value.clone())).collect(),
+                        provider: provider(scenario),
+                    };
+                    compiled.insert(claim.span, isolation(surfaces, &parties, &options));
+                }
+                Claim::Access { user, tenant, role } => {
+                    let subject = Subject {
+                        user: user.value.clone(),
+                        tenant: party(scenario, tenant),
+                        role: granted(role.value),
+                        home: home(scenario, user, tenant),
+                        provider: provider(scenario),
+                    };
+                    compiled.insert(claim.span, access(surfaces, &subject));
+                }
+                _ => {}
+            }
+        }
+    }
+    compiled
+}
+
+fn provider(scenario: &Scenario) -> Option<String> {
+    scenario.platform.provider.as_ref().map(|_| PROVIDER.to_owned())
+}
+
+fn party(scenario: &Scenario, name: &str) -> Party {
+    let is_provider = name == PROVIDER;
+    Party { name: name.to_owned(), provider: is_provider, parent: provider(scenario).filter(|_| !is_provider) }
+}
+
+fn family(surface: Surface) -> Family {
+    match surface {
+        Surface::Http => Family::Http,
+        Surface::Storage => Family::Storage,
+        Surface::Audit => Family::Audit,
+    }
+}
+
+fn granted(role: fleetproof_language::Role) -> Option<Role> {
+    match role {
+        fleetproof_language::Role::Admin => Some(Role::Admin),
+        fleetproof_language::Role::Operator => Some(Role::Operator),
+        fleetproof_language::Role::Installer => Some(Role::Installer),
+        fleetproof_language::Role::Viewer => Some(Role::Viewer),
+        fleetproof_language::Role::None => None,
+    }
+}
+
+/// Where a person has a session of her own, other than in `tenant`, and as what.
+fn home(scenario: &Scenario, person: &str, tenant: &str) -> Option<(Party, Role)> {
+    let platform = &scenario.platform;
+    if tenant != PROVIDER && platform.provider.as_ref().is_some_and(|provider| provider.admin.value == person) {
+        return Some((party(scenario, PROVIDER), Role::Admin));
+    }
+    platform.tenants.iter().filter(|(name, _)| name.value != tenant).find_map(|(name, declared)| {
+        let role = if declared.admin.value == person {
+            Some(Role::Admin)
+        } else {
+            let user = declared.users.get(person)?;
+            user.role.as_ref().map_or(Some(Role::Admin), |role| granted(role.value))
+        };
+        role.map(|role| (party(scenario, &name.value), role))
+    })
+}

@@ -1,0 +1,62 @@
+//! A plan as people read it.
+
+use crate::{ALWAYS_WATCHED, Plan};
+use fleetproof_language::Step;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+impl Plan {
+    /// The plan as text: who takes part, what happens, how many attempts on how many operations, what was drawn.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _: std::fmt::Result = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "{}", self.scenario.scenario.value)?;
+        writeln!(out, "  seed {}, {} time", self.seed, self.clock)?;
+        if let Some(reason) = &self.skipped {
+            return writeln!(out, "  skipped: {reason}");
+        }
+        let mut groups: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for device in &self.population.devices {
+            *groups.entry((&device.tenant, &device.group)).or_default() += 1;
+        }
+        writeln!(out, "  devices: {}", self.population.devices.len())?;
+        for ((tenant, group), count) in groups {
+            writeln!(out, "    {count:>5}  {group} of {tenant}")?;
+        }
+        for (name, _) in self.scenario.selections.iter() {
+            let members = self.population.named.get(&name.value).map_or(&[][..], Vec::as_slice);
+            let names: Vec<&str> =
+                members.iter().take(4).map(|member| self.population.devices[*member as usize].name.as_str()).collect();
+            let more = if members.len() > names.len() { ", …" } else { "" };
+            writeln!(out, "    {:>5}  {} ({}{more})", members.len(), name.value, names.join(", "))?;
+        }
+        writeln!(out, "  steps: {}", self.scenario.steps.len())?;
+        for (number, step) in (1..).zip(&self.scenario.steps) {
+            writeln!(out, "    {number:>5}  {}", step.verb())?;
+            let Step::Expect(expect) = &step.value else { continue };
+            for claim in &expect.claims {
+                write!(out, "           - {}", claim.name())?;
+                if let Some(compiled) = self.attempts.get(&claim.span) {
+                    let (attempts, exempt) = (compiled.attempts.len(), compiled.exempt.len());
+                    let attempted = compiled.operations - exempt - compiled.uncovered.len();
+                    write!(out, ": {attempts} attempts on {attempted} of {} operations, {exempt} exempt", compiled.operations)?;
+                    for operation in &compiled.uncovered {
+                        write!(out, "\n             uncovered: {operation}; the claim cannot pass")?;
+                    }
+                }
+                writeln!(out)?;
+            }
+        }
+        writeln!(out, "  always watched")?;
+        for (_, what) in ALWAYS_WATCHED {
+            writeln!(out, "           {what}")?;
+        }
+        Ok(())
+    }
+}
