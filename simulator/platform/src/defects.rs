@@ -38,8 +38,46 @@ pub enum DefectId {
     ForeignRoleTaken,
     /// `tenant_id` in the body of user creation decides the tenant.
     TenantFromBody,
+    /// A tenant's admin can set the password of a member who belongs to other tenants too.
+    AccountTakenOver,
     /// Suspending a tenant leaves its users' tokens good.
     SuspendedTenantKeepsTokens,
+    /// The device list asked by status forgets the tenant.
+    DeviceListForgetsTenant,
+    /// The device count forgets the tenant.
+    DeviceCountForgetsTenant,
+    /// An inventory search by device ids forgets the tenant.
+    InventorySearchForgetsTenant,
+    /// The download link of an artifact is made for any tenant.
+    DownloadForgetsTenant,
+    /// The signature of a download link does not cover tenant and artifact.
+    LinkSealsExpiryOnly,
+    /// A foreign device is answered 403 where an unknown one gets 404.
+    ForeignDeviceForbidden,
+    /// A device's token is taken for a user's.
+    DeviceTokenOpensManagement,
+    /// The device limit is looked at in one transaction and taken in the next.
+    DeviceLimitCheckThenAct,
+    /// Decommissioning frees no slot.
+    DecommissionKeepsSlot,
+    /// Decommissioning frees two slots.
+    DecommissionFreesTwice,
+    /// The token of a decommissioned device stays good.
+    DecommissionedTokenGood,
+    /// Decommissioning leaves no audit entry.
+    DecommissionAuditLost,
+    /// An abort reaches only the devices that have not begun.
+    AbortMissesRunning,
+    /// What a device ended with can be overwritten.
+    TerminalStatusRewritable,
+    /// A deployment to a group forgets the group.
+    GroupDeploymentGoesToAll,
+    /// A deployment to a group takes in the group of that name in every tenant.
+    GroupDeploymentCrossesTenants,
+    /// What is next for a device is asked without the tenant.
+    DeploymentReachesForeignDevice,
+    /// The deployment log forgets the tenant.
+    DeploymentLogForgetsTenant,
 }
 
 /// A defect, as the catalogue tells it.
@@ -102,8 +140,46 @@ catalogue! {
         "A user can be given a role that only another tenant has.";
     TenantFromBody "tenant-from-body" "P2" isolation:
         "A tenant_id in the body of a user creation puts the user into that tenant.";
+    AccountTakenOver "account-taken-over" "P2" isolation:
+        "Whoever takes a foreign user into the own tenant can set her password, and so get into hers.";
     SuspendedTenantKeepsTokens "suspended-tenant-keeps-tokens" "P1" tenants:
         "The users of a suspended tenant go on with their tokens.";
+    DeviceListForgetsTenant "device-list-forgets-tenant" "P2" isolation:
+        "The list of devices, asked by status, shows devices of other tenants.";
+    DeviceCountForgetsTenant "device-count-forgets-tenant" "P10" counts:
+        "The number of devices includes those of other tenants.";
+    InventorySearchForgetsTenant "inventory-search-forgets-tenant" "P2" isolation:
+        "An inventory search by device ids finds devices of other tenants.";
+    DownloadForgetsTenant "download-forgets-tenant" "P2" isolation:
+        "Whoever knows an artifact's id gets a download link, whose ever it is.";
+    LinkSealsExpiryOnly "link-seals-expiry-only" "P2" isolation:
+        "The signature of a download link covers when it ends, not what it is for.";
+    ForeignDeviceForbidden "foreign-device-forbidden" "P2" isolation:
+        "A foreign device's id is answered 403, an unknown one 404: ids can be probed.";
+    DeviceTokenOpensManagement "device-token-opens-management" "P2" isolation:
+        "A device's token opens the management interface of its tenant.";
+    DeviceLimitCheckThenAct "device-limit-check-then-act" "P3" quota:
+        "Devices accepted at once can go beyond the tenant's limit.";
+    DecommissionKeepsSlot "decommission-keeps-slot" "P3" counts:
+        "A decommissioned device goes on counting.";
+    DecommissionFreesTwice "decommission-frees-twice" "P3" counts:
+        "A decommissioned device frees two slots.";
+    DecommissionedTokenGood "decommissioned-token-good" "P3" barred:
+        "The token of a decommissioned device stays good.";
+    DecommissionAuditLost "decommission-audit-lost" "P7" audit:
+        "Decommissioning a device writes no audit entry.";
+    AbortMissesRunning "abort-misses-running" "P11" rollout:
+        "Aborting a deployment does not stop devices that have begun.";
+    TerminalStatusRewritable "terminal-status-rewritable" "P11" rollout:
+        "A device that has ended can report another end.";
+    GroupDeploymentGoesToAll "group-deployment-goes-to-all" "P8" untouched:
+        "A deployment to a group goes to every device of the tenant.";
+    GroupDeploymentCrossesTenants "group-deployment-crosses-tenants" "P8" untouched:
+        "A deployment to a group reaches the group of that name in other tenants.";
+    DeploymentReachesForeignDevice "deployment-reaches-foreign-device" "P8" untouched:
+        "A deployment to the id of another tenant's device reaches that device.";
+    DeploymentLogForgetsTenant "deployment-log-forgets-tenant" "P2" isolation:
+        "The log of a device in a deployment can be read by every tenant.";
 }
 
 /// All of them.

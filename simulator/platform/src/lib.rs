@@ -14,6 +14,7 @@
 mod audit;
 pub mod defects;
 mod edge;
+mod fleet;
 mod ids;
 mod passwords;
 mod platform;

@@ -7,25 +7,25 @@ mod paging;
 mod principals;
 mod server;
 
-pub(crate) use extract::{At, Body, Params};
+pub(crate) use extract::{At, Body, LIMIT, Params, collect};
 pub(crate) use openapi::document;
 pub(crate) use paging::Page;
 pub(crate) use principals::{Can, Device, Operator, User, need};
 pub(crate) use server::serve;
 
 use crate::Platform;
-use crate::tenancy;
+use crate::{fleet, tenancy};
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
 /// The operations that users and devices reach.
 pub(crate) fn gateway_operations() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().merge(openapi::operations()).merge(tenancy::gateway())
+    OpenApiRouter::new().merge(openapi::operations()).merge(tenancy::gateway()).merge(fleet::gateway())
 }
 
 /// The operations at the operator's door.
 pub(crate) fn operator_operations() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().merge(tenancy::operator_door())
+    OpenApiRouter::new().merge(tenancy::operator_door()).merge(fleet::operator_door())
 }
 
 pub(crate) fn gateway(app: &Platform) -> Router {
