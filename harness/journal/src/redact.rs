@@ -91,14 +91,15 @@ impl View {
     /// Undoes an escaping once: `unescape` looks at the rest of the bytes and gives what the first
     /// of them stand for, and how many.
     fn undo(&self, unescape: fn(&[u8]) -> Option<(Escaped, usize)>) -> Option<Self> {
-        let mut undone = Self { bytes: Vec::new(), origins: Vec::new() };
-        let (mut at, mut changed) = (0, false);
+        let escapes = |byte: &u8| matches!(byte, b'%' | b'+' | b'\\');
+        let first =
+            (0..self.bytes.len()).find(|at| escapes(&self.bytes[*at]) && unescape(&self.bytes[*at..]).is_some())?;
+        let mut undone =
+            Self { bytes: self.bytes[..first].to_vec(), origins: (0..first).map(|at| self.origin(at)).collect() };
+        let mut at = first;
         while let Some(byte) = self.bytes.get(at) {
             let (stands_for, taken) = match unescape(&self.bytes[at..]) {
-                Some(escaped) => {
-                    changed = true;
-                    escaped
-                }
+                Some(escaped) => escaped,
                 None => (Escaped::Byte(*byte), 1),
             };
             let mut utf8 = [0; 4];
@@ -116,7 +117,7 @@ impl View {
             at += taken;
         }
         undone.origins.push(self.origin(self.bytes.len()));
-        changed.then_some(undone)
+        Some(undone)
     }
 }
 
