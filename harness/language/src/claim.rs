@@ -215,8 +215,8 @@ impl Claim {
     /// The claims of an `expect`, in the order of the file; those with mistakes are left out.
     pub(crate) fn read_all(entries: &Entries<'_>, reader: &mut Reader<'_>) -> Vec<Located<Self>> {
         let mut claims = Vec::new();
-        for entry in entries.list {
-            let Some(Key { word, shape: Shape::Block(block), .. }) = Self::BLOCK.key(&entry.key) else { continue };
+        for (meant, entry) in &entries.list {
+            let Some(Key { word, shape: Shape::Block(block), .. }) = Self::BLOCK.key(meant) else { continue };
             reader.seen.claimed.push(word);
             let at = crate::reader::At::new(word, entry.key_span, Shape::Block(block));
             if let Some(parameters) = reader.entries(&entry.value, &at, block)

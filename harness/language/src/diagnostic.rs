@@ -2,7 +2,7 @@
 
 use crate::source::Span;
 use crate::sources::{Sources, floor};
-use annotate_snippets::{AnnotationKind, Level, Origin, Padding, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 /// Longer lines are shown in part.
 const LONGEST_LINE: usize = 240;
@@ -117,9 +117,14 @@ impl Diagnostic {
         let end = excerpt.end.min(to).max(excerpt.start);
         let snippet = Snippet::source(&excerpt.text[from..to])
             .line_start(excerpt.line)
+            .path(excerpt.path)
             .annotation(shown.span(excerpt.start - from..end - from).label(label));
-        let column = excerpt.text[..excerpt.start].chars().count() + 1;
-        let origin = Origin::path(excerpt.path).line(excerpt.line).char_column(column);
-        renderer.render(&[title.element(origin).element(Padding).element(snippet).elements(help)])
+        let text = renderer.render(&[title.element(snippet).elements(help)]);
+        // The renderer counts columns from where the excerpt begins.
+        let place = |from: usize| {
+            let column = excerpt.text[from..excerpt.start].chars().count() + 1;
+            format!("--> {}:{}:{column}", excerpt.path, excerpt.line)
+        };
+        text.replacen(&place(from), &place(0), 1)
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Block {
 
 impl Block {
     /// Own keys, then those beside them.
-    pub(crate) fn all_keys(&self) -> impl Iterator<Item = &'static Key> {
+    pub(crate) fn all_keys(&self) -> impl Iterator<Item = &'static Key> + Clone {
         self.keys.iter().chain(self.also.map_or(&[][..], |also| also.keys))
     }
 

@@ -1,7 +1,7 @@
 //! Names: declared once in a file, across all kinds, and known where they are used.
 
 use crate::diagnostic::Diagnostic;
-use crate::grammar::{Named, Refers};
+use crate::grammar::{Named, Refers, Shape};
 use crate::source::Span;
 use crate::sources::Sources;
 use crate::suggest::{self, short};
@@ -42,6 +42,8 @@ pub(crate) struct Names {
     declared: Vec<(Named, String, Span)>,
     /// With how many names were declared before.
     referred: Vec<(Refers, String, Span, usize)>,
+    /// Names of these kinds may be declared where the file cannot be read.
+    unread: BTreeSet<Named>,
 }
 
 impl Named {
@@ -116,6 +118,26 @@ impl Names {
         self.declared.push((named, name.to_owned(), span));
     }
 
+    /// A place of this shape cannot be read: what it may declare is not missed.
+    pub(crate) fn unread(&mut self, shape: &Shape) {
+        match shape {
+            Shape::Declares(named) => {
+                self.unread.insert(*named);
+            }
+            Shape::List(item, _) => self.unread(item),
+            Shape::Table(named, block) => {
+                self.unread.insert(*named);
+                self.unread(&Shape::Block(block));
+            }
+            Shape::Block(block) | Shape::Choice(block) => {
+                for key in block.all_keys() {
+                    self.unread(&key.shape);
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn refer(&mut self, refers: Refers, name: &str, span: Span) {
         self.referred.push((refers, name.to_owned(), span, self.declared.len()));
     }
@@ -179,6 +201,7 @@ impl Names {
                 kinds.iter().filter(|kind| refers.to(**kind)).find_map(|kind| by_name.get(&(*kind, name.as_str())));
             match found {
                 Some((index, _)) if *refers != Refers::Deployment || index < before => {}
+                None if self.unread.iter().any(|named| refers.to(*named)) => {}
                 later => mistakes.push(self.unknown(
                     *refers,
                     name,
@@ -235,7 +258,7 @@ impl Names {
         };
         let help = match (refers, later) {
             (Refers::Deployment, Some(line)) => format!("one is declared at line {line}: move this step below"),
-            (Refers::User, _) if suggest::nearest(&name, known.iter().copied()).is_none() => {
+            (Refers::User, _) if suggest::slip(&name, known.iter().copied()).is_none() => {
                 "add them to a tenant's `users`".to_owned()
             }
             (Refers::Tenant, _) if name == "provider" => {

@@ -1,10 +1,11 @@
 //! From the tree to the types, along the grammar: every mistake is reported, none stops the reading.
 
 use crate::diagnostic::Diagnostic;
-use crate::grammar::{Block, Form, Named, Presence, Shape};
+use crate::grammar::{Block, Form, Key, Named, Presence, Shape};
 use crate::names::{self, Names};
 use crate::quantity::{self, Wrong};
 use crate::source::{Located, Span, Table};
+use crate::step::Expect;
 use crate::suggest::{self, short};
 use crate::tree::{Entry, Kind, Node, Plain};
 use crate::words::Starts;
@@ -49,7 +50,8 @@ impl<'w> At<'w> {
 
 /// The keys and values of a block.
 pub(crate) struct Entries<'n> {
-    pub(crate) list: &'n [Entry],
+    /// Each with the key that it is, or that it seems to be meant as.
+    pub(crate) list: Vec<(&'n str, &'n Entry)>,
     block: &'static Block,
     word: String,
     opener: Span,
@@ -59,13 +61,14 @@ impl Entries<'_> {
     /// The value of a key; what its absence stands for, if it may be absent.
     pub(crate) fn field<T: Value>(&self, reader: &mut Reader<'_>, word: &str) -> Option<T> {
         let key = self.block.key(word)?;
-        match self.list.iter().find(|entry| entry.key == word) {
-            Some(entry) => {
+        match self.list.iter().find(|(meant, _)| *meant == word) {
+            Some((_, entry)) => {
                 let value = T::read(&entry.value, &At::new(key.word, entry.key_span, key.shape), reader);
                 if value.is_none() && self.block.partly { T::absent().or_else(T::stand_in) } else { value }
             }
             None => match key.presence {
                 Presence::Required(example) => {
+                    reader.names.unread(&key.shape);
                     let owner = if self.word.is_empty() { "a scenario".to_owned() } else { format!("`{}`", self.word) };
                     reader.mistakes.push(
                         Diagnostic::new("missing-key", self.opener, format!("{owner} needs `{word}`"))
@@ -334,25 +337,34 @@ impl<'a> Reader<'a> {
             self.wrong_shape(node, at);
             return None;
         };
+        let mut meant = Vec::with_capacity(list.len());
         for entry in list {
-            if block.key(&entry.key).is_none() {
-                self.unknown_key(entry, at, block);
+            match block.key(&entry.key) {
+                Some(key) => meant.push((key.word, entry)),
+                None => {
+                    // A misspelt key is read as what it seems to be, so that one slip is one mistake.
+                    let word = self.unknown_key(entry, at, block);
+                    let free = word.filter(|word| !list.iter().any(|entry| entry.key == *word));
+                    meant.push((free.unwrap_or(&entry.key), entry));
+                }
             }
         }
-        Some(Entries { list, block, word: at.word.to_owned(), opener: at.opener })
+        Some(Entries { list: meant, block, word: at.word.to_owned(), opener: at.opener })
     }
 
-    fn unknown_key(&mut self, entry: &Entry, at: &At<'_>, block: &'static Block) {
+    /// Reports the key; gives the known one that it resembles.
+    fn unknown_key(&mut self, entry: &Entry, at: &At<'_>, block: &'static Block) -> Option<&'static str> {
         let wrong = short(&entry.key);
         let known = block.all_keys().map(|key| key.word);
-        let mistake = if block.name == "Expect" {
-            self.seen.unknown_claim = true;
+        let near = suggest::nearest(&entry.key, known.clone());
+        let mistake = if block.name == Expect::BLOCK.name {
+            self.seen.unknown_claim |= suggest::slip(&entry.key, known.clone()).is_none();
             Diagnostic::new("unknown-claim", entry.key_span, format!("no claim is called `{wrong}`"))
                 .label(format!("unknown to {VERSION}"))
-                .help(suggest::help(&entry.key, "claims", known.skip(2)))
+                .help(suggest::help(&entry.key, "claims", known.clone().skip(2)))
         } else {
             let owner = if at.word.is_empty() { "a scenario".to_owned() } else { format!("`{}`", at.word) };
-            let help = match suggest::nearest(&entry.key, known) {
+            let help = match near {
                 Some(word) => format!("did you mean `{word}`?"),
                 None => {
                     let free = block.all_keys().map(|key| key.word);
@@ -364,6 +376,7 @@ impl<'a> Reader<'a> {
                 .help(help)
         };
         self.mistakes.push(mistake);
+        suggest::slip(&entry.key, known)
     }
 
     /// The one key of a choice with its value. With none or several nothing comes back, but each value is looked at.
@@ -377,10 +390,9 @@ impl<'a> Reader<'a> {
             self.wrong_shape(node, at);
             return Vec::new();
         };
-        let verbs: Vec<_> = list
-            .iter()
-            .filter_map(|entry| block.key(&entry.key).map(|key| (entry, At::new(key.word, entry.key_span, key.shape))))
-            .collect();
+        let verb = |entry: &'n Entry, key: &'static Key| (entry, At::new(key.word, entry.key_span, key.shape));
+        let mut verbs: Vec<_> =
+            list.iter().filter_map(|entry| block.key(&entry.key).map(|key| verb(entry, key))).collect();
         match list.as_slice() {
             [] => self.wrong_shape(node, at),
             [entry] if verbs.is_empty() => {
@@ -390,6 +402,8 @@ impl<'a> Reader<'a> {
                         .label(format!("unknown to {VERSION}"))
                         .help(suggest::help(&entry.key, "steps", block.keys.iter().map(|key| key.word))),
                 );
+                let near = suggest::slip(&entry.key, block.keys.iter().map(|key| key.word));
+                verbs.extend(near.and_then(|near| block.key(near)).map(|key| verb(entry, key)));
             }
             [_] => {}
             [first, second, ..] => {
@@ -402,7 +416,7 @@ impl<'a> Reader<'a> {
                 self.mistakes.push(
                     Diagnostic::new("two-verbs", second.key_span, format!("a step has one verb, this one has {words}"))
                         .label("the second one")
-                        .help(inside.unwrap_or_else(|| "begin a second step: `- `".to_owned())),
+                        .help(inside.unwrap_or_else(|| format!("begin a second step: `- {}: …`", short(&second.key)))),
                 );
             }
         }
@@ -496,13 +510,17 @@ impl<'a> Reader<'a> {
         };
         let written = short(text);
         let number: String = text.chars().take_while(char::is_ascii_digit).take(20).collect();
-        let (what, units, examples) = match at.shape {
-            Shape::Size => {
-                ("size", "`B`, `KiB`, `MiB`, `GiB`", format!("write `{number} KiB`, `{number} B` or `{number} MiB`"))
-            }
-            Shape::Share => ("share", "`%`", format!("write `{number}%`")),
-            _ => ("time", "`ms`, `s`, `m`, `h`, `d`", format!("write `{number}s`, `{number}ms` or `{number}m`")),
+        let (units, space): (&[&str], _) = match at.shape {
+            Shape::Size => (&["KiB", "B", "MiB", "GiB"], " "),
+            Shape::Share => (&["%"], ""),
+            _ => (&["s", "ms", "m", "h", "d"], ""),
         };
+        let examples: Vec<String> = units.iter().take(3).map(|unit| format!("`{number}{space}{unit}`")).collect();
+        let examples = match examples.as_slice() {
+            [one, two, three] => format!("write {one}, {two} or {three}"),
+            _ => format!("write {}", examples.join(" or ")),
+        };
+        let units_text = units.iter().map(|unit| format!("`{unit}`")).collect::<Vec<_>>().join(", ");
         let mistake = match wrong {
             Wrong::NoNumber => {
                 self.wrong_shape(node, at);
@@ -512,15 +530,22 @@ impl<'a> Reader<'a> {
                 .label("a number alone")
                 .help(examples),
             Wrong::Unit(unit) => {
-                let unit = short(&unit);
-                Diagnostic::new("no-unit", node.span, format!("`{written}` has no unit of {what} that we know"))
-                    .label(format!("`{unit}` does not stand here"))
-                    .help(format!("units are {units}: {examples}"))
+                let meant = unit.trim();
+                let same = units.iter().find(|known| known.eq_ignore_ascii_case(meant));
+                let help = match same.copied().or_else(|| units.iter().copied().find(|known| meant.starts_with(known)))
+                {
+                    Some(known) => format!("write `{number}{space}{known}`"),
+                    None => format!("units here: {units_text}"),
+                };
+                let message = format!("`{written}` is not a number and a unit");
+                Diagnostic::new("no-unit", node.span, message)
+                    .label(if same.is_some() { "the unit is written otherwise" } else { "no such unit" })
+                    .help(help)
             }
             Wrong::Fraction => {
                 Diagnostic::new("wrong-shape", node.span, format!("`{}` takes a whole number and a unit", at.word))
                     .label("a fraction")
-                    .help(format!("use a smaller unit: {units}"))
+                    .help(format!("use a smaller unit, {units_text}"))
             }
             Wrong::TooLarge => {
                 let most = match at.shape {
@@ -570,6 +595,7 @@ impl<'a> Reader<'a> {
 
     /// The value is of another shape than its place.
     pub(crate) fn wrong_shape(&mut self, node: &Node, at: &At<'_>) {
+        self.names.unread(&at.shape);
         if matches!(node.kind, Kind::Broken) {
             return;
         }

@@ -244,7 +244,7 @@ impl Content for Expect {
         let within = entries.field(reader, "within");
         let stays = entries.field(reader, "stays");
         let claims = Claim::read_all(&entries, reader);
-        if !entries.list.iter().any(|entry| !matches!(entry.key.as_str(), "within" | "stays")) {
+        if entries.list.iter().all(|(word, _)| matches!(*word, "within" | "stays")) {
             reader.mistakes.push(
                 Diagnostic::new("nothing-claimed", at.opener, "this `expect` claims nothing")
                     .label("no claim in it")

@@ -5,17 +5,25 @@ const SHOWN: usize = 8;
 
 /// The known word nearest to `wrong`, if it is near enough: at most one edit, and one more per three characters.
 pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    within(wrong, 1 + wrong.chars().count() / 3, known)
+}
+
+/// The known word that `wrong` is so near to that it is surely meant: two edits at most.
+pub(crate) fn slip<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    within(wrong, 2.min(1 + wrong.chars().count() / 3), known)
+}
+
+fn within<'a>(wrong: &str, allowed: usize, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = wrong.chars().count();
     if length > 80 {
         return None;
     }
-    let allowed = 1 + length / 3;
     known
         .into_iter()
         .filter(|word| word.chars().count().abs_diff(length) <= allowed)
         .map(|word| (strsim::osa_distance(wrong, word), word))
         .filter(|(edits, word)| *edits <= allowed && *edits < word.chars().count().max(length))
-        .min_by_key(|(edits, _)| *edits)
+        .min_by_key(|(edits, word)| (*edits, word.chars().next() != wrong.chars().next()))
         .map(|(_, word)| word)
 }
 

@@ -206,7 +206,7 @@ impl<'a> Builder<'a> {
                         let mistake = self.not_yaml(start, "a second document begins here");
                         self.mistakes
                             .push(mistake.help("one file holds one document: put this into a file of its own"));
-                        return root;
+                        return None;
                     }
                 }
                 Event::Alias(_) => {
@@ -433,5 +433,11 @@ fn reason(info: &str, text: &str, at: usize) -> String {
     if text[line..].chars().take_while(|c| c.is_whitespace() && *c != '\n').any(|c| c == '\t') {
         return "a tab indents this line, YAML takes spaces".to_owned();
     }
-    info.to_owned()
+    match info {
+        "invalid indentation in quoted scalar" => "a quote opens here and is not closed".to_owned(),
+        "while parsing a block mapping, did not find expected key" => {
+            "this line does not fit into the block it stands in".to_owned()
+        }
+        _ => info.to_owned(),
+    }
 }

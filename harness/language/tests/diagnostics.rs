@@ -208,17 +208,23 @@ fn each_mistake_looks_like_this() {
 #[test]
 fn five_broken_files_report_all_their_mistakes() {
     let names = ["unknown-tenant", "no-unit", "not-yaml_open_list", "missing-deadline", "two-verbs"];
-    let files: Vec<(&str, Vec<u8>)> = names
-        .iter()
-        .map(|name| (*name, spoilt(CASES.iter().find(|case| case.0 == *name).unwrap()).into()))
-        .collect();
+    let files: Vec<(&str, Vec<u8>)> =
+        names.iter().map(|name| (*name, spoilt(CASES.iter().find(|case| case.0 == *name).unwrap()).into())).collect();
     let (text, _) = shown(&files);
     snapshot("five_files", &text);
 }
 
 #[test]
 fn one_file_reports_all_its_mistakes() {
-    let names = ["unknown-tenant", "unknown-row", "version-not-text", "no-unit", "unknown-artifact", "listed-twice", "pool-exceeded"];
+    let names = [
+        "unknown-tenant",
+        "unknown-row",
+        "version-not-text",
+        "no-unit",
+        "unknown-artifact",
+        "listed-twice",
+        "pool-exceeded",
+    ];
     let mut text = RIGHT.to_owned();
     for name in names {
         for (old, new) in CASES.iter().find(|case| case.0 == name).unwrap().1 {
@@ -239,7 +245,7 @@ fn a_name_of_a_scenario_is_unique_among_files() {
 fn a_secret_is_shown_nowhere() {
     let secret = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl";
     for place in ["scenario: A bad", "tenant: acme, ", "artifact: v2", "within: 60s", "P8"] {
-        let text = RIGHT.replacen(place, &format!("{}{secret}", &place[..place.len() - 2]), 1);
+        let text = RIGHT.replacen(place, &format!("{} {secret}", &place[..place.len() - 1]), 1);
         let (text, codes) = shown(&[("secret.yaml", text.into())]);
         assert!(codes.contains("secret-in-file"), "{place}: {text}");
         assert!(!text.contains(&secret[..20]), "{text}");

@@ -28,7 +28,8 @@ fn the_schema_is_checked_in() {
 fn sorted(value: serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::Object(map) => {
-            let map: std::collections::BTreeMap<_, _> = map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            let map: std::collections::BTreeMap<_, _> =
+                map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
             map.into_iter().collect()
         }
         serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
