@@ -1,20 +1,400 @@
-//! The agent.
+//! The agent: identity, polling, and the effects of the update machine, over HTTP and a body.
 
-use crate::{Body, DeviceConfig, Key, Order, Witness};
+use crate::body::{Body, BodyCall, Cause, Health};
+use crate::config::{DeviceConfig, Order};
+use crate::event::{DeviceEvent, Witness};
+use crate::key::Key;
+use crate::machine::{Effect, Input, Machine, Question, Record};
+use crate::request::{self, Offer};
+use bytes::Bytes;
+use fleetproof_wire::http::{Request, Response, exchange};
 use fleetproof_world::World;
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-/// Runs a device until it is stopped, retired, or dead. Silent until the first order to knock.
+/// How long an answer, or the next piece of one, is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After how many polls the inventory is sent again.
+const POLLS_PER_INVENTORY: u32 = 10;
+
+/// Runs a device until it is stopped, retired, or dead. It is silent until it is first told to knock;
+/// then it boots, goes on with what its body's record says, shows its identity and polls.
+///
+/// Every poll is a connection of its own. The body keeps what survives; dropping the future is a loss
+/// of power.
 pub async fn run_device<B: Body, W: Witness>(
     world: World,
     config: DeviceConfig,
     key: Key,
     body: B,
     witness: W,
-    orders: mpsc::UnboundedReceiver<Order>,
+    orders: UnboundedReceiver<Order>,
     stop: CancellationToken,
 ) {
-    let _ = (world, config, key, body, witness, orders);
-    stop.cancelled().await;
+    let machine = Machine::new(Record::default(), 0);
+    let mut agent = Agent {
+        world,
+        config,
+        key,
+        body,
+        witness,
+        machine,
+        signature: None,
+        token: None,
+        is_accepted: false,
+        polls: 0,
+        payload: Bytes::new(),
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        _ = agent.run(orders) => {}
+    }
+}
+
+pub(crate) struct Agent<B, W> {
+    pub world: World,
+    pub config: DeviceConfig,
+    key: Key,
+    pub body: B,
+    witness: W,
+    machine: Machine,
+    /// Of the auth request, which never changes.
+    signature: Option<Box<str>>,
+    /// The token given last, also when it is no longer good.
+    token: Option<Box<str>>,
+    is_accepted: bool,
+    polls: u32,
+    /// What was fetched and is not written yet.
+    pub payload: Bytes,
+}
+
+/// The device will not do anything any more.
+struct Dead;
+
+/// Why the effects of an update stopped.
+enum Stopped {
+    /// No update is under way.
+    Idle,
+    /// The device must boot; the machine goes on with the record.
+    Boot,
+}
+
+impl<B: Body, W: Witness> Agent<B, W> {
+    pub fn saw(&mut self, what: DeviceEvent) {
+        self.witness.saw(self.world.clock.now(), self.config.index, what);
+    }
+
+    async fn run(&mut self, mut orders: UnboundedReceiver<Order>) -> Result<(), Dead> {
+        while orders.recv().await.ok_or(Dead)? != Order::Knock {}
+        let mut next = self.world.clock.now().after(self.config.phase);
+        Box::pin(self.start()).await?;
+        let mut is_commanded = true;
+        loop {
+            tokio::select! {
+                biased;
+                order = orders.recv(), if is_commanded => match order {
+                    Some(Order::Knock) => continue,
+                    Some(Order::Retire) => return { Box::pin(self.retire()).await; Ok(()) },
+                    None => is_commanded = false,
+                },
+                () = self.world.clock.sleep_until(next) => {
+                    Box::pin(self.poll()).await?;
+                    let now = self.world.clock.now();
+                    while next <= now {
+                        next = next.after(self.config.poll.max(Duration::from_millis(1)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Boots, goes on with what was under way, and shows the identity a first time.
+    async fn start(&mut self) -> Result<(), Dead> {
+        self.boot(Duration::ZERO).await?;
+        if self.record().update.is_some() {
+            self.update(Input::Booted, None).await?;
+        } else {
+            self.machine = self.take_machine().step(Input::Booted, &mut Vec::new());
+            self.knock().await;
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn record(&self) -> &Record {
+        self.machine.record()
+    }
+
+    fn take_machine(&mut self) -> Machine {
+        std::mem::replace(&mut self.machine, Machine::new(Record::default(), 0))
+    }
+
+    /// Boots until an image comes up; the machine is made anew from the record.
+    async fn boot(&mut self, time: Duration) -> Result<(), Dead> {
+        loop {
+            if !time.is_zero() {
+                self.world.clock.sleep(time).await;
+            }
+            let boot = self.body.boot().await;
+            let healthy = boot.health == Health::Healthy;
+            self.saw(DeviceEvent::Booted { version: boot.version, healthy, trial: boot.trial });
+            match boot.health {
+                Health::Healthy => break,
+                Health::Unhealthy => {}
+                Health::Dead => return Err(Dead),
+            }
+        }
+        let factory = || Record { artifact: format!("factory-{}", self.config.version), ..Record::default() };
+        let record = serde_json::from_slice(self.body.record()).unwrap_or_else(|_| factory());
+        self.machine = Machine::new(record, self.config.tries());
+        Ok(())
+    }
+
+    /// Asks for an update, and does it.
+    async fn poll(&mut self) -> Result<(), Dead> {
+        if !self.is_accepted && !self.knock().await {
+            return Ok(());
+        }
+        let Some(answer) = self.ask_for_update().await else { return Ok(()) };
+        self.saw(DeviceEvent::Polled { status: answer.status });
+        self.polls += 1;
+        match answer.status {
+            401 => {
+                self.is_accepted = false;
+                self.knock().await;
+            }
+            200 => {
+                if let Some(offer) = Offer::read(&answer.body) {
+                    return self.accept(&offer).await;
+                }
+            }
+            _ => {}
+        }
+        if self.is_accepted && self.polls.is_multiple_of(POLLS_PER_INVENTORY) {
+            self.send_inventory().await;
+        }
+        Ok(())
+    }
+
+    /// The second version of the request, and the first where the platform does not know the second.
+    async fn ask_for_update(&mut self) -> Option<Response> {
+        let record = self.record();
+        let request = request::next_v2(&self.config, &record.artifact, &record.provides);
+        let answer = self.send(self.with_token(request)).await?;
+        if answer.status != 404 {
+            return Some(answer);
+        }
+        let record = self.record();
+        let request = request::next_v1(&self.config, &record.artifact, &record.provides);
+        self.send(self.with_token(request)).await
+    }
+
+    async fn accept(&mut self, offer: &Offer) -> Result<(), Dead> {
+        let (deployment, artifact) = (offer.deployment.clone(), offer.artifact.clone());
+        self.saw(DeviceEvent::Offered { deployment: deployment.clone(), artifact: artifact.clone() });
+        self.update(Input::Offered { deployment, artifact }, Some(offer)).await
+    }
+
+    /// Goes through an update to its end, over as many boots as it takes.
+    async fn update(&mut self, input: Input, offer: Option<&Offer>) -> Result<(), Dead> {
+        let mut stopped = self.perform(input, offer).await;
+        while matches!(stopped, Stopped::Boot) {
+            self.boot(self.config.boot_time).await?;
+            stopped = self.perform(Input::Booted, None).await;
+        }
+        self.send_inventory().await;
+        Ok(())
+    }
+
+    /// Steps the machine until no update is under way, or the device must boot.
+    async fn perform(&mut self, mut input: Input, offer: Option<&Offer>) -> Stopped {
+        let mut effects = Vec::new();
+        loop {
+            self.machine = self.take_machine().step(input, &mut effects);
+            let mut outcome = None;
+            for effect in effects.drain(..) {
+                match self.effect(effect, offer).await {
+                    Ok(next) => outcome = next,
+                    Err(Stopped::Boot) => return Stopped::Boot,
+                    Err(Stopped::Idle) => return Stopped::Idle,
+                }
+            }
+            let Some(next) = outcome else { return Stopped::Idle };
+            input = next;
+        }
+    }
+
+    async fn effect(&mut self, effect: Effect, offer: Option<&Offer>) -> Result<Option<Input>, Stopped> {
+        let deployment = self.record().update.as_ref().map(|update| update.deployment.clone());
+        let deployment = deployment.unwrap_or_default();
+        Ok(Some(match effect {
+            Effect::Persist => {
+                let record = serde_json::to_vec(self.record()).unwrap_or_default();
+                return self.body.keep(record).map(|()| None).map_err(|_| Stopped::Boot);
+            }
+            Effect::RolledBack => {
+                let version = self.body.running().to_owned();
+                self.saw(DeviceEvent::RolledBack { deployment, version });
+                return Ok(None);
+            }
+            Effect::Finish { deployment, success, inconsistent } => {
+                let version = self.body.running().to_owned();
+                self.saw(DeviceEvent::Finished { deployment, success, version, inconsistent });
+                return Ok(None);
+            }
+            Effect::Report { status, substate } => {
+                let request = request::status(&deployment, status.word(), substate.as_deref());
+                let answer = self.ask(request).await;
+                if let Some(answer) = &answer {
+                    let (status, answer) = (status.word().to_owned(), answer.status);
+                    self.saw(DeviceEvent::Reported { deployment, status, answer });
+                }
+                judge(answer.as_ref())
+            }
+            Effect::SendLog => {
+                let why = self.record().update.as_ref().map(|update| update.why.clone());
+                let messages = [(self.world.clock.rfc3339(), why.unwrap_or_default())];
+                judge(self.ask(request::log(&deployment, &messages)).await.as_ref())
+            }
+            Effect::Reauthenticate => {
+                self.is_accepted = false;
+                if self.authenticate().await { Input::Done } else { Input::Unreachable }
+            }
+            Effect::Wait => {
+                self.world.clock.sleep(self.config.retry()).await;
+                Input::Done
+            }
+            Effect::Ask(Question::SupportsRollback) => Input::Said(self.body.supports_rollback()),
+            Effect::Ask(Question::NeedsReboot) => Input::Said(self.body.needs_reboot()),
+            Effect::Fetch => match offer {
+                Some(offer) => self.fetch(offer).await,
+                None => Input::Failed("there is nothing to fetch".into()),
+            },
+            Effect::Write => {
+                let payload = std::mem::take(&mut self.payload);
+                outcome(self.body.write(payload).await)?
+            }
+            Effect::Call(call) => self.call(call, deployment).await?,
+        }))
+    }
+
+    async fn call(&mut self, call: BodyCall, deployment: String) -> Result<Input, Stopped> {
+        if call == BodyCall::Install {
+            self.saw(DeviceEvent::InstallStarted { deployment: deployment.clone() });
+        }
+        let input = outcome(self.body.call(&call).await)?;
+        match (&call, &input) {
+            // The machine goes on with the record once the device has booted.
+            (BodyCall::Reboot | BodyCall::RollbackReboot, Input::Done) => return Err(Stopped::Boot),
+            (BodyCall::Commit, Input::Done) => {
+                let version = self.body.running().to_owned();
+                self.saw(DeviceEvent::Committed { deployment, version });
+            }
+            _ => {}
+        }
+        Ok(input)
+    }
+
+    /// Shows the identity; when that lets it in, the inventory follows.
+    async fn knock(&mut self) -> bool {
+        let was_accepted = self.authenticate().await;
+        if was_accepted {
+            self.saw(DeviceEvent::Authenticated);
+            self.send_inventory().await;
+        }
+        was_accepted
+    }
+
+    async fn authenticate(&mut self) -> bool {
+        let DeviceConfig { identity, tenant_token, .. } = &self.config;
+        let body = request::auth_body(identity, &self.key, tenant_token);
+        let signature = self.signature.get_or_insert_with(|| self.key.sign(&body).into());
+        let request = request::signed(body, signature, tenant_token);
+        let Some(answer) = self.send(request).await else { return false };
+        self.saw(DeviceEvent::Knocked { status: answer.status });
+        if answer.status == 200 {
+            self.token = Some(answer.text().into());
+            self.is_accepted = true;
+        }
+        answer.status == 200
+    }
+
+    async fn send_inventory(&mut self) {
+        let Record { artifact, provides, .. } = self.record();
+        let (version, request) = (artifact.clone(), request::inventory(&self.config, artifact, provides));
+        if let Some(answer) = self.ask(request).await {
+            self.saw(DeviceEvent::InventorySent { status: answer.status, version });
+        }
+    }
+
+    /// Polls with the token it had, until there is an answer; then it is over.
+    async fn retire(&mut self) {
+        for _ in 0..self.config.tries() {
+            if let Some(answer) = self.ask_for_update().await {
+                return self.saw(DeviceEvent::Retired { status: answer.status });
+            }
+            self.world.clock.sleep(self.config.retry()).await;
+        }
+    }
+
+    fn with_token(&self, request: Request) -> Request {
+        match &self.token {
+            Some(token) => request.bearer(token),
+            None => request,
+        }
+    }
+
+    /// Asks as an accepted device; an answer of 401 shows the identity once more.
+    async fn ask(&mut self, request: Request) -> Option<Response> {
+        if !self.is_accepted && !self.authenticate().await {
+            return None;
+        }
+        let answer = self.send(self.with_token(request.clone())).await?;
+        if answer.status != 401 {
+            return Some(answer);
+        }
+        self.is_accepted = false;
+        if self.authenticate().await { self.send(self.with_token(request)).await } else { Some(answer) }
+    }
+
+    /// One connection, one request. `None` when there was no answer, which a witness is told.
+    async fn send(&mut self, request: Request) -> Option<Response> {
+        let deadline = self.world.clock.now().after(PATIENCE);
+        let exchanged = async {
+            let stream = self.connect().await?;
+            exchange(stream, &self.config.server, request).await.map_err(|error| error.to_string())
+        };
+        let answer = match self.world.clock.until(deadline, exchanged).await {
+            Some(answer) => answer,
+            None => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        };
+        answer.map_err(|error| self.saw(DeviceEvent::Unreachable { error })).ok()
+    }
+
+    pub async fn connect(&self) -> Result<fleetproof_world::Stream, String> {
+        if !self.body.has_network() {
+            return Err("the network is unreachable".to_owned());
+        }
+        let DeviceConfig { name, server, .. } = &self.config;
+        self.world.net.connect(name, server).await.map_err(|error| error.to_string())
+    }
+}
+
+/// What an answer means to the machine.
+fn judge(answer: Option<&Response>) -> Input {
+    match answer {
+        Some(answer) if answer.is_success() => Input::Done,
+        Some(answer) if answer.status == 409 => Input::Refused,
+        _ => Input::Unreachable,
+    }
+}
+
+fn outcome(done: Result<(), Cause>) -> Result<Input, Stopped> {
+    match done {
+        Ok(()) => Ok(Input::Done),
+        Err(Cause::Failed(why)) => Ok(Input::Failed(why)),
+        Err(Cause::PowerLost) => Err(Stopped::Boot),
+    }
 }

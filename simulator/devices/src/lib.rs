@@ -8,6 +8,7 @@
 mod agent;
 mod body;
 mod config;
+mod download;
 mod event;
 mod key;
 pub mod machine;

@@ -146,7 +146,7 @@ mod tests {
         let first = received(&shelf, &artifact, 100);
         assert!(Arc::ptr_eq(&first, &received(&shelf, &artifact, 333)));
         assert!(first.opened.is_ok());
-        let last = artifact.len() - 2_000;
+        let last = artifact.len() - 3_000;
         artifact[last] ^= 1;
         let error = received(&shelf, &artifact, 100).opened.as_ref().unwrap_err().clone();
         assert!(error.contains("invalid checksum"), "{error}");
