@@ -1,0 +1,324 @@
+//! One request of an attempt: what stands in its slots, how it is bent, and what came back.
+
+use super::camp::{Camp, Set};
+use super::{DetectorError, Field};
+use fleetproof_claims::model::{Attempt, Does, Fill, Identity, Kind, LinkBend, Place, Slot, Surface, Tamper};
+use fleetproof_claims::{Reply, canonical};
+use fleetproof_dialects::mender::fill::{Fills, build};
+use fleetproof_dialects::mender::forge::{Bend, forge};
+use fleetproof_dialects::mender::objects::canary_artifact;
+use fleetproof_dialects::mender::storage::{Stored, bend_link};
+use fleetproof_dialects::mender::{Mender, Session};
+use fleetproof_dialects::{Answer, DialectError, Token};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Which of the requests of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scene {
+    /// The attack itself.
+    Attack,
+    /// The same, naming what never existed.
+    Nothing,
+    /// The same, not bent.
+    Plain,
+}
+
+/// The two sides of a round, and what they brought.
+pub(super) struct Sides<'a> {
+    pub(super) attacker: &'a Camp,
+    pub(super) own: &'a Set,
+    pub(super) victim: &'a Camp,
+    pub(super) prey: &'a Set,
+}
+
+/// A request as it is told, and its answer.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// `METHOD target body`, without secrets.
+    pub(super) request: String,
+    pub(super) answer: Answer,
+    /// What the request named: ids and fresh words.
+    pub(super) named: Vec<String>,
+}
+
+impl Asked {
+    pub(super) fn reply(&self) -> Reply<'_> {
+        Reply { status: self.answer.status, headers: &self.answer.headers, body: &self.answer.body }
+    }
+
+    /// The answer but for ids, times and whatever the request named.
+    pub(super) fn canonical(&self) -> String {
+        let named: Vec<&str> = self.named.iter().map(String::as_str).collect();
+        canonical(self.reply(), &named)
+    }
+}
+
+/// What can keep a request from being made.
+pub(super) enum Unasked {
+    /// Something is missing that it needs.
+    Prevented(String),
+    /// The platform cannot be reached.
+    Error(DetectorError),
+}
+
+impl From<DetectorError> for Unasked {
+    fn from(error: DetectorError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<DialectError> for Unasked {
+    fn from(error: DialectError) -> Self {
+        match error {
+            DialectError::Unfilled { .. } | DialectError::NoOperator => Self::Prevented(error.to_string()),
+            error => Self::Error(error.into()),
+        }
+    }
+}
+
+/// Whether a slot of a creation says what the new thing is called: the own value there is a fresh one.
+fn names_the_new(surface: &Surface, slot: &Slot) -> bool {
+    surface.does == Does::Create
+        && slot.place == Place::Body
+        && matches!(
+            (slot.kind, surface.object),
+            (Kind::Release, Kind::Artifact)
+                | (Kind::Role, Kind::Role)
+                | (Kind::Identity, Kind::Device)
+                | (Kind::Email, Kind::User | Kind::Tenant)
+        )
+}
+
+impl Field {
+    /// What stands in the slots of an attempt's request.
+    pub(super) fn fills(
+        &self,
+        attempt: &Attempt,
+        surface: &Surface,
+        sides: &Sides<'_>,
+        scene: Scene,
+    ) -> Result<Fills, Unasked> {
+        let required: Vec<String> = surface.required().map(Slot::key).collect();
+        let mut fills = Fills::default();
+        for slot in &surface.slots {
+            let key = slot.key();
+            let fill = match attempt.fills.get(&key) {
+                Some(fill) => fill,
+                None if required.contains(&key) => &Fill::Own,
+                None => continue,
+            };
+            let nothing = scene == Scene::Nothing && attempt.attacked.contains(&key);
+            let own = || self.own_value(surface, slot, sides.own, sides.attacker);
+            let victims = || match (self.victims_value(surface, slot, sides), nothing) {
+                (Some(value), true) => Some(self.nothing_like(slot, &value)),
+                (value, _) => value,
+            };
+            let values = match fill {
+                Fill::Own | Fill::Twin => vec![own()],
+                Fill::Victims => vec![victims()],
+                Fill::OwnThenVictims => vec![own(), victims()],
+                Fill::NeverExisted => vec![Some(self.nothing_like(slot, &self.names.fresh("nothing")))],
+                Fill::Fresh => vec![Some(self.names.fresh("stray"))],
+                Fill::Text(text) => vec![Some(text.clone())],
+            };
+            for value in values {
+                let value = value.ok_or_else(|| Unasked::Prevented(format!("there is no {} to name", slot.kind)))?;
+                let capitals = attempt.tamper.contains(&Tamper::Capitals(key.clone())) && scene != Scene::Plain;
+                fills = fills.slot(&key, &if capitals { value.to_ascii_uppercase() } else { value });
+            }
+        }
+        Ok(self.marked(surface, fills))
+    }
+
+    /// What stands in the slots when the one to whom `set` belongs asks for it: the required ones, and `also`.
+    pub(super) fn rightful_fills(
+        &self,
+        surface: &Surface,
+        set: &Set,
+        camp: &Camp,
+        also: &[String],
+    ) -> Result<Fills, Unasked> {
+        let required: Vec<String> = surface.required().map(Slot::key).collect();
+        let mut fills = Fills::default();
+        for slot in surface.slots.iter().filter(|slot| required.contains(&slot.key()) || also.contains(&slot.key())) {
+            if slot.place == Place::Header {
+                continue;
+            }
+            let value = self.own_value(surface, slot, set, camp);
+            let value = value.ok_or_else(|| Unasked::Prevented(format!("there is no {} to name", slot.kind)))?;
+            fills = fills.slot(&slot.key(), &value);
+        }
+        Ok(self.marked(surface, fills))
+    }
+
+    fn own_value(&self, surface: &Surface, slot: &Slot, set: &Set, camp: &Camp) -> Option<String> {
+        if names_the_new(surface, slot) {
+            let fresh = self.names.fresh("stray");
+            return Some(match slot.kind {
+                Kind::Identity => json!({ "serial": fresh }).to_string(),
+                Kind::Email => format!("{fresh}@canary.test"),
+                _ => fresh,
+            });
+        }
+        set.value(slot).or_else(|| camp.standing_value(surface, slot))
+    }
+
+    fn victims_value(&self, surface: &Surface, slot: &Slot, sides: &Sides<'_>) -> Option<String> {
+        sides.prey.value(slot).or_else(|| sides.victim.standing_value(surface, slot))
+    }
+
+    /// A name of the same form as `value` that nothing has.
+    fn nothing_like(&self, slot: &Slot, value: &str) -> String {
+        let is_id = value.len() >= 24 && value.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        if !is_id {
+            let fresh = self.names.fresh("nothing");
+            return match slot.kind {
+                Kind::Identity => json!({ "serial": fresh }).to_string(),
+                Kind::Email => format!("{fresh}@canary.test"),
+                _ => fresh,
+            };
+        }
+        use rand::Rng;
+        let mut stream = self.mender.world().seeds.child("nothing").stream(&self.names.fresh("id"));
+        // The time in front and the version stay: it is an id that could have been.
+        value
+            .chars()
+            .enumerate()
+            .map(|(at, c)| {
+                if c == '-' || at < 8 || at == 14 || at == 19 {
+                    c
+                } else {
+                    char::from_digit(stream.gen_range(0..16), 16).unwrap_or(c)
+                }
+            })
+            .collect()
+    }
+
+    /// Fresh words in the gaps of a body.
+    fn marked(&self, surface: &Surface, mut fills: Fills) -> Fills {
+        let Some(_) = &surface.body else { return fills };
+        let name = self.names.fresh("stray");
+        let release = fills.slots.get("body:artifact").and_then(|values| values.first()).cloned();
+        if surface.object == Kind::Artifact && surface.does == Does::Create {
+            fills.file = Some(canary_artifact(release.as_deref().unwrap_or(&name)).bytes());
+        }
+        let clock = &self.mender.world().clock;
+        let secret = format!("secret-{name}-{}", clock.now().micros());
+        for (word, value) in [
+            ("mark", name.clone()),
+            ("email", format!("{name}@canary.test")),
+            ("password", secret.clone()),
+            ("new_password", secret),
+            ("time", clock.rfc3339()),
+            ("device_type", "fleetproof-sim".to_owned()),
+            ("artifact_name", name.clone()),
+        ] {
+            fills = fills.mark(word, value);
+        }
+        if surface.does == Does::Create && surface.object == Kind::Device {
+            fills = fills.mark("pubkey", self.mender.key(&name).public_pem());
+        }
+        fills.mark("name", name)
+    }
+
+    /// Sends a request, bent or not, and tells it.
+    pub(super) async fn ask(
+        &self,
+        by: &Session,
+        surface: &Surface,
+        fills: &Fills,
+        tamper: &[Tamper],
+        sides: &Sides<'_>,
+    ) -> Result<Asked, Unasked> {
+        let mut request = build(surface, fills)?;
+        let (own, victim) = (&*sides.attacker.seat.at.id, &*sides.victim.seat.at.id);
+        for bend in tamper {
+            match bend {
+                Tamper::Header { name, .. } => request.headers.push((name.clone(), victim.to_owned())),
+                Tamper::Query { name, value, .. } => {
+                    let value = if let Fill::Text(text) = value { text } else { victim };
+                    request.target.push(if request.target.contains('?') { '&' } else { '?' });
+                    request.target.push_str(&format!("{name}={value}"));
+                }
+                Tamper::Host => {
+                    request.headers.push(("Host".to_owned(), format!("{victim}.{}", self.mender.gateway())))
+                }
+                Tamper::Field { name, value } => {
+                    let text = value.replace("$victim", victim).replace("$own", own);
+                    if let (Ok(Value::Object(mut body)), Ok(value)) =
+                        (serde_json::from_slice::<Value>(&request.body), serde_json::from_str(&text))
+                    {
+                        body.insert(name.clone(), value);
+                        request.body = Value::Object(body).to_string().into();
+                    }
+                }
+                Tamper::Method(method) => request.method.clone_from(method),
+                Tamper::Capitals(_) | Tamper::Link(_) => {}
+            }
+        }
+        let told = super::tell::request(&request.method, &request.target, &request.body, &surface.body);
+        let mut named: Vec<String> = fills.slots.values().flatten().cloned().collect();
+        named.extend(fills.marks.values().filter_map(Value::as_str).map(str::to_owned));
+        named.extend([own.to_owned(), victim.to_owned()].into_iter().filter(|_| !tamper.is_empty()));
+        named.push(request.target.clone());
+        let answer = self.mender.send(by, Mender::door(&surface.path), request).await?;
+        Ok(Asked { request: told, answer, named })
+    }
+
+    /// The credential with which an attempt is made.
+    pub(super) fn credential(&self, identity: &Identity, sides: &Sides<'_>) -> Result<Session, Unasked> {
+        if let Identity::Person(name) = identity {
+            let known = self.people.get(name).cloned();
+            return known.ok_or_else(|| Unasked::Prevented(format!("{name} has no session")));
+        }
+        let session = sides.attacker.session(identity).map_err(Unasked::Prevented)?;
+        let Identity::Forged(whose, forgery) = identity else { return Ok(session) };
+        let subject = sides.victim.session(whose).ok().and_then(|session| session.subject().map(|id| id.to_string()));
+        let bend = Bend {
+            victim_tenant: &sides.victim.seat.at.id,
+            victim_subject: subject.as_deref().unwrap_or_default(),
+            public_key: None,
+        };
+        let token = session.token().map(|token| forge(token.reveal(), *forgery, &bend));
+        Ok(session.forged(token.map(|token| Token::new(&token))))
+    }
+
+    /// Follows a link to the attacker's own artifact, bent towards the victim's.
+    pub(super) async fn follow_bent(
+        &self,
+        bend: LinkBend,
+        surface: &Surface,
+        sides: &Sides<'_>,
+        scene: Scene,
+    ) -> Result<Asked, Unasked> {
+        let missing = || Unasked::Prevented("there is no artifact to link to".to_owned());
+        let slot = surface.slots.first().ok_or_else(missing)?;
+        let own = self.own_value(surface, slot, sides.own, sides.attacker).ok_or_else(missing)?;
+        let victims = self.victims_value(surface, slot, sides).ok_or_else(missing)?;
+        let victims = if scene == Scene::Nothing { self.nothing_like(slot, &victims) } else { victims };
+        let link = self.mender.download_link(sides.attacker.admin()?, &own).await?;
+        let stored = |camp: &Camp| camp.seat.at.id.to_string();
+        let (home, away) = (stored(sides.attacker), stored(sides.victim));
+        let bent = bend_link(
+            &link.uri,
+            bend,
+            Stored { tenant: &home, artifact: &own },
+            Stored { tenant: &away, artifact: &victims },
+        );
+        let answer = self.mender.follow(sides.attacker.admin()?, &bent).await?;
+        let request = format!("GET {}", super::tell::link(&bent));
+        Ok(Asked { request, answer, named: vec![own, victims, home, away, bent] })
+    }
+
+    /// Follows the victim's own link to its own artifact.
+    pub(super) async fn follow_own(&self, surface: &Surface, set: &Set, camp: &Camp) -> Result<Asked, Unasked> {
+        let missing = || Unasked::Prevented("there is no artifact to link to".to_owned());
+        let slot = surface.slots.first().ok_or_else(missing)?;
+        let own = self.own_value(surface, slot, set, camp).ok_or_else(missing)?;
+        let link = self.mender.download_link(camp.admin()?, &own).await?;
+        let answer = self.mender.follow(camp.admin()?, &link.uri).await?;
+        let request = format!("GET {}", super::tell::link(&link.uri));
+        Ok(Asked { request, answer, named: BTreeMap::from([(own, ())]).into_keys().collect() })
+    }
+}

@@ -1,0 +1,292 @@
+//! A tenant's side in the attempts: canary users of every role, a canary device, and objects with its word in them.
+
+use super::{DetectorError, Seat};
+use fleetproof_claims::Canaries;
+use fleetproof_claims::model::{Identity, Kind, Role, Slot, Surface};
+use fleetproof_dialects::mender::fill::{Fills, build};
+use fleetproof_dialects::mender::objects::{Have, Made, Thing, canonical};
+use fleetproof_dialects::mender::{Mender, Session};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Names that nobody has used yet, the same ones in every run.
+pub(super) struct Names {
+    label: String,
+    next: AtomicU32,
+}
+
+impl Names {
+    pub(super) fn new(label: &str) -> Self {
+        Self { label: label.to_owned(), next: AtomicU32::new(0) }
+    }
+
+    /// `stem-label-17`.
+    pub(super) fn fresh(&self, stem: &str) -> String {
+        format!("{stem}-{}-{}", self.label, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Objects that belong together: a device and its group, a deployment and its release.
+#[derive(Debug, Default)]
+pub(super) struct Set {
+    /// In the order in which they were made.
+    pub(super) made: Vec<Made>,
+    /// A throw-away child of the provider, and its row.
+    pub(super) child: Option<String>,
+}
+
+impl Set {
+    /// What stands for these objects in a slot.
+    pub(super) fn value(&self, slot: &Slot) -> Option<String> {
+        if slot.kind == Kind::Tenant && self.child.is_some() {
+            return self.child.clone();
+        }
+        self.made.iter().find_map(|made| made.value_for(slot)).map(str::to_owned)
+    }
+
+    /// The device among them that is in.
+    pub(super) fn find(&self, kind: Kind) -> Option<&Made> {
+        self.made.iter().find(|made| made.id(kind).is_some())
+    }
+
+    /// What `by` sees of them.
+    pub(super) async fn look(&self, mender: &Mender, by: &Session) -> Result<String, DetectorError> {
+        let mut seen = Vec::new();
+        for made in &self.made {
+            seen.push(format!("{}:{}", json!(word(made.thing)), mender.look(by, made).await?));
+        }
+        if let Some(child) = &self.child {
+            let row = mender.tenants(by).await?.into_iter().find(|row| row.id == *child);
+            let row = row.map(|row| json!({ "name": row.name, "status": row.status, "limit": row.device_limit }));
+            seen.push(format!("\"tenant\":{}", json!(row)));
+        }
+        Ok(format!("{{{}}}", seen.join(",")))
+    }
+
+    /// Removes them. What an attempt or its control has removed is gone already.
+    pub(super) async fn remove(&self, mender: &Mender, by: &Session) -> Result<(), DetectorError> {
+        for made in self.made.iter().rev() {
+            mender.remove(by, made).await?;
+        }
+        match &self.child {
+            Some(child) => super::round::gone(mender.remove_tenant(by, child).await),
+            None => Ok(()),
+        }
+    }
+}
+
+fn word(thing: Thing) -> &'static str {
+    match thing {
+        Thing::PendingDevice | Thing::AcceptedDevice | Thing::ExpectedDevice => "device",
+        Thing::Artifact => "artifact",
+        Thing::Deployment => "deployment",
+        Thing::User(_) => "user",
+        Thing::Role => "role",
+        Thing::Token => "token",
+        Thing::Tenant => "tenant",
+        Thing::Group => "group",
+        Thing::Filter => "filter",
+        Thing::Tag => "tag",
+        Thing::Attribute => "device and attributes",
+        Thing::Settings => "settings",
+    }
+}
+
+/// One tenant, ready to attack and to be attacked.
+pub(super) struct Camp {
+    pub(super) seat: Seat,
+    /// The word that stands in everything of this tenant.
+    pub(super) word: String,
+    /// The user and the session of each role.
+    pub(super) users: BTreeMap<Role, (Made, Session)>,
+    /// The device that is in.
+    pub(super) device: Option<Session>,
+    /// Why none is.
+    pub(super) no_device: Option<String>,
+    /// What is looked at and named, but never altered.
+    pub(super) estate: Set,
+    /// By what this tenant's things are recognised.
+    pub(super) canaries: Canaries,
+}
+
+impl Camp {
+    /// Makes users, device and objects.
+    pub(super) async fn pitch(mender: &Mender, seat: &Seat, names: &Names) -> Result<Self, DetectorError> {
+        let word = format!("canary-{}-{}", seat.at.name, names.label);
+        let mut users = BTreeMap::new();
+        for role in Role::ALL {
+            let made = mender.make(&seat.admin, Thing::User(role), &names.fresh(&word), &Have::new()).await?;
+            let session = login(mender, &made, seat).await?;
+            users.insert(role, (made, session));
+        }
+        let mut camp = Self {
+            seat: seat.clone(),
+            word,
+            users,
+            device: None,
+            no_device: None,
+            estate: Set::default(),
+            canaries: Canaries::new([]),
+        };
+        camp.settle(mender, names).await?;
+        Ok(camp)
+    }
+
+    /// The canary admin.
+    pub(super) fn admin(&self) -> Result<&Session, DetectorError> {
+        self.users.get(&Role::Admin).map(|(_, session)| session).ok_or(DetectorError::NoCamp)
+    }
+
+    async fn settle(&mut self, mender: &Mender, names: &Names) -> Result<(), DetectorError> {
+        let by = self.admin()?.clone();
+        let mut made = Vec::new();
+        let none = Have::new();
+        match mender.make(&by, Thing::Attribute, &names.fresh(&self.word), &none).await {
+            Ok(device) => {
+                self.device.clone_from(&device.device);
+                made.push(device);
+            }
+            Err(error) if error.status() == Some(422) => {
+                self.no_device = Some(format!("{} has no place for another device", self.seat.at.name));
+                made.push(mender.make(&by, Thing::PendingDevice, &names.fresh(&self.word), &none).await?);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let mut have = Have::new();
+        if let Some(device) = made[0].id(Kind::Device) {
+            have.insert(Kind::Device, device.to_owned());
+        }
+        for thing in [Thing::Tag, Thing::Group, Thing::Artifact] {
+            made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
+        }
+        for (kind, at) in [(Kind::Group, 2), (Kind::Release, 3)] {
+            if let Some(name) = made[at].id(kind) {
+                have.insert(kind, name.to_owned());
+            }
+        }
+        for thing in
+            [Thing::Deployment, Thing::User(Role::Viewer), Thing::Role, Thing::Token, Thing::Filter, Thing::Settings]
+        {
+            made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
+        }
+        // The newest first: of two devices the one that stands alone is asked for.
+        let ids = made.iter().flat_map(|made| made.ids.iter());
+        let told = ids.filter(|(kind, _)| !matches!(kind, Kind::Tenant | Kind::Email | Kind::Identity));
+        let words = told.map(|(_, id)| id.clone()).chain([self.word.clone()]).collect::<Vec<_>>();
+        self.canaries = Canaries::new(words);
+        self.estate = Set { made, child: None };
+        Ok(())
+    }
+
+    /// Takes down what was made, the newest first, as the scenario's own admin.
+    pub(super) async fn strike(&self, mender: &Mender) -> Result<(), DetectorError> {
+        let by = self.admin()?;
+        self.estate.remove(mender, by).await?;
+        for (made, session) in self.users.values() {
+            super::round::gone(mender.logout(session).await)?;
+            mender.remove(&self.seat.admin, made).await?;
+        }
+        Ok(())
+    }
+
+    /// The session of an identity of this tenant; an error text when it has none.
+    pub(super) fn session(&self, identity: &Identity) -> Result<Session, String> {
+        match identity {
+            Identity::User(role) => self.users.get(role).map(|(_, session)| session.clone()).ok_or_else(String::new),
+            Identity::Device => self.device.clone().ok_or_else(|| self.no_device.clone().unwrap_or_default()),
+            Identity::Nobody | Identity::Operator | Identity::Person(_) => Ok(Session::nobody()),
+            Identity::Forged(whose, _) => self.session(whose),
+        }
+    }
+
+    /// What a slot of kinds that are no objects of their own stands for here.
+    pub(super) fn standing_value(&self, surface: &Surface, slot: &Slot) -> Option<String> {
+        match slot.kind {
+            Kind::Tenant => Some(self.seat.at.id.to_string()),
+            Kind::TenantToken => None,
+            Kind::Word => {
+                Some(if surface.path.contains("/deployments/") { "storage" } else { "max_devices" }.to_owned())
+            }
+            _ => self.estate.value(slot),
+        }
+    }
+
+    /// The lists that a change to objects of these kinds would show in, as this tenant sees them.
+    pub(super) async fn digest(
+        &self,
+        mender: &Mender,
+        surfaces: &[Surface],
+        kind: Kind,
+    ) -> Result<String, DetectorError> {
+        let by = self.admin()?;
+        let mut seen: BTreeMap<&str, Value> = BTreeMap::new();
+        match kind {
+            Kind::Device
+            | Kind::Auth
+            | Kind::DeviceToken
+            | Kind::Identity
+            | Kind::Tag
+            | Kind::Attribute
+            | Kind::Group => {
+                seen.insert("devices", json!(format!("{:?}", mender.counts(by).await?)));
+                let mut groups = mender.groups(by).await?;
+                groups.sort();
+                seen.insert("groups", json!(groups));
+            }
+            Kind::User | Kind::Session | Kind::Email => {
+                let mut users: Vec<_> =
+                    mender.users(by).await?.into_iter().map(|u| json!([u.id, u.email, u.roles])).collect();
+                users.sort_by_key(Value::to_string);
+                seen.insert("users", json!(users));
+            }
+            Kind::Role | Kind::PermissionSet => {
+                let mut roles = mender.roles(by).await?;
+                roles.sort();
+                seen.insert("roles", json!(roles));
+            }
+            Kind::Deployment => {
+                let mut all: Vec<_> =
+                    mender.deployments(by).await?.into_iter().map(|d| format!("{} {}", d.id, d.name)).collect();
+                all.sort();
+                seen.insert("deployments", json!(all));
+            }
+            Kind::Tenant | Kind::Limit => {
+                seen.insert("limits", json!(mender.look_at_limits(by).await?));
+            }
+            Kind::Audit => {
+                let log = mender.look_at_log(by).await?;
+                seen.insert("log", json!(log.lines().collect::<Vec<_>>()));
+            }
+            Kind::Artifact
+            | Kind::Release
+            | Kind::Token
+            | Kind::TenantToken
+            | Kind::Filter
+            | Kind::Settings
+            | Kind::Any
+            | Kind::Word => {}
+        }
+        let listed = match kind {
+            Kind::Artifact | Kind::Release => Some("List Artifacts"),
+            Kind::Filter => Some("List Filters"),
+            Kind::Token => Some("List User Personal Access Tokens"),
+            Kind::Settings => Some("Show User Settings"),
+            _ => None,
+        };
+        let listed = listed.and_then(|operation| surfaces.iter().find(|surface| surface.operation == operation));
+        if let Some(surface) = listed {
+            let request = build(surface, &Fills::default())?;
+            let answer = mender.send(by, Mender::door(&surface.path), request).await?;
+            let text = answer.json().map_or_else(|| answer.status.to_string(), |value| canonical(&value));
+            seen.insert("listed", serde_json::from_str(&text).unwrap_or(json!(text)));
+        }
+        Ok(json!(seen).to_string())
+    }
+}
+
+/// Logs a canary user in.
+pub(super) async fn login(mender: &Mender, made: &Made, seat: &Seat) -> Result<Session, DetectorError> {
+    let (Some(email), Some(password)) = (made.id(Kind::Email), &made.secret) else { return Err(DetectorError::NoCamp) };
+    Ok(mender.login(email, password.reveal(), Some(&seat.at)).await?)
+}

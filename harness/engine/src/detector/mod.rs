@@ -1,0 +1,228 @@
+//! The detector: makes the attempts of `isolation` and `access`, each with its control, and judges them.
+//!
+//! [`run_isolation`] and [`run_access`] pitch a *camp* in every tenant (canary users of each role, a canary device,
+//! objects with the tenant's word in them), go through the compiled attempts operation by operation (`round`), and
+//! strike the camps again: nothing living is left. Attempts upon one operation in one direction share the object that
+//! they attack and one look before and after; when the look differs, they are made again one by one, each upon an
+//! object of its own, so that the culprit is named.
+
+mod ask;
+mod camp;
+mod lists;
+mod prey;
+mod round;
+mod tell;
+
+use camp::{Camp, Names};
+use fleetproof_claims::model::{BodyTemplate, Compiled, Identity, Surface, Surfaces};
+use fleetproof_dialects::DialectError;
+use fleetproof_dialects::mender::{Mender, Session, TenantRef};
+use fleetproof_journal::{Attempted, Verdict, What};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A tenant as the detector needs it.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// Name in the scenario, id on the platform.
+    pub at: TenantRef,
+    /// The session of its admin: makes and removes the canary users.
+    pub admin: Session,
+    /// It may have children.
+    pub provider: bool,
+}
+
+/// What the detector works with.
+pub struct DetectorContext<'a> {
+    /// The platform.
+    pub mender: Mender,
+    /// The surfaces that the attempts were compiled from.
+    pub surfaces: &'a Surfaces,
+    /// The tenants between which it is tried, and the provider if there is one.
+    pub seats: Vec<Seat>,
+    /// Stands in the name of everything that is made; another one for each claim of a run.
+    pub label: String,
+    /// The sessions of the scenario's own people who are asked about (`access`), by name.
+    pub people: BTreeMap<String, Session>,
+    /// Told of every attempt when it is judged, and of the coverage at the end.
+    pub emit: &'a mut (dyn FnMut(What) + Send),
+}
+
+/// What came of a claim's attempts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// The verdict: the worst attempt decides, and an operation that nothing covers is inconclusive.
+    pub verdict: Verdict,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// On how many operations.
+    pub operations: u32,
+    /// Those that did not pass, in the order in which they were made.
+    pub findings: Vec<Attempted>,
+    /// What was not covered, and what was not to be.
+    pub uncovered: Vec<String>,
+    /// Operations that are left out, and why.
+    pub exempt: Vec<(String, String)>,
+    /// Attempts that could not be made, by reason.
+    pub not_made: BTreeMap<String, u32>,
+}
+
+/// Why attempts could not be made at all. What the platform does wrong is no error but evidence.
+#[derive(Debug)]
+pub enum DetectorError {
+    /// The platform did not serve what a rightful owner asked while things were prepared or put back.
+    Dialect(DialectError),
+    /// A tenant is attacked whose seat was not given.
+    NoSeat(String),
+    /// A camp lacks what it was pitched with: a bug.
+    NoCamp,
+}
+
+impl fmt::Display for DetectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dialect(error) => write!(f, "the attempts could not be prepared: {error}"),
+            Self::NoSeat(tenant) => write!(f, "`{tenant}` is not there to be attacked"),
+            Self::NoCamp => f.write_str("a canary user is missing"),
+        }
+    }
+}
+
+impl std::error::Error for DetectorError {}
+
+impl From<DialectError> for DetectorError {
+    fn from(error: DialectError) -> Self {
+        Self::Dialect(error)
+    }
+}
+
+/// Makes the attempts of `isolation`, and leaves the platform as it was.
+///
+/// # Errors
+/// [`DetectorError`] when a rightful owner is not served while the attempts are prepared.
+pub async fn run_isolation(ctx: &mut DetectorContext<'_>, compiled: &Compiled) -> Result<Detection, DetectorError> {
+    run(ctx, compiled, "isolation").await
+}
+
+/// Makes the attempts of `access`, and leaves the platform as it was.
+///
+/// # Errors
+/// [`DetectorError`] when a rightful owner is not served while the attempts are prepared.
+pub async fn run_access(ctx: &mut DetectorContext<'_>, compiled: &Compiled) -> Result<Detection, DetectorError> {
+    run(ctx, compiled, "access").await
+}
+
+/// All that the rounds share.
+pub(crate) struct Field {
+    pub(crate) mender: Mender,
+    pub(crate) surfaces: Vec<Surface>,
+    camps: BTreeMap<String, Camp>,
+    provider: Option<String>,
+    people: BTreeMap<String, Session>,
+    names: Names,
+    claim: &'static str,
+}
+
+impl Field {
+    fn camp(&self, tenant: &str) -> Result<&Camp, DetectorError> {
+        self.camps.get(tenant).ok_or_else(|| DetectorError::NoSeat(tenant.to_owned()))
+    }
+
+    /// The camp of the tenant that has children.
+    fn provider(&self) -> Option<&Camp> {
+        self.provider.as_ref().and_then(|name| self.camps.get(name))
+    }
+}
+
+async fn run(
+    ctx: &mut DetectorContext<'_>,
+    compiled: &Compiled,
+    claim: &'static str,
+) -> Result<Detection, DetectorError> {
+    let mut field = Field {
+        mender: ctx.mender.clone(),
+        surfaces: ctx.surfaces.known.iter().map(affordable).collect(),
+        camps: BTreeMap::new(),
+        provider: ctx.seats.iter().find(|seat| seat.provider).map(|seat| seat.at.name.to_string()),
+        people: ctx.people.clone(),
+        names: Names::new(&ctx.label),
+        claim,
+    };
+    let mut outcome = Ok(Vec::new());
+    for seat in &ctx.seats {
+        match Camp::pitch(&field.mender, seat, &field.names).await {
+            Ok(camp) => drop(field.camps.insert(seat.at.name.to_string(), camp)),
+            Err(error) => outcome = Err(error),
+        }
+    }
+    if outcome.is_ok() {
+        outcome = round::all(&field, compiled, ctx.emit).await;
+    }
+    // Whatever happened: nothing living is left.
+    let mut struck = Ok(());
+    for camp in field.camps.values() {
+        struck = struck.and(camp.strike(&field.mender).await);
+    }
+    let attempted = outcome?;
+    struck?;
+    let detection = summed(compiled, attempted);
+    (ctx.emit)(What::Coverage {
+        claim: claim.to_owned(),
+        operations: u32::try_from(compiled.operations).unwrap_or(u32::MAX),
+        attempted: detection.operations,
+        exempt: detection.exempt.clone(),
+        uncovered: detection.uncovered.clone(),
+        attempts: detection.attempts,
+    });
+    Ok(detection)
+}
+
+/// A child without devices fits into every pool.
+fn affordable(surface: &Surface) -> Surface {
+    let mut surface = surface.clone();
+    if let Some(BodyTemplate::Json(body)) = &mut surface.body
+        && let Some(limit) = body.get_mut("device_limit")
+    {
+        *limit = 0.into();
+    }
+    surface
+}
+
+fn summed(compiled: &Compiled, attempted: Vec<Attempted>) -> Detection {
+    let made: Vec<&Attempted> = attempted.iter().filter(|a| a.verdict != Verdict::Skipped).collect();
+    let operations: BTreeSet<&str> = made.iter().map(|a| a.operation.as_str()).collect();
+    let planned: BTreeSet<&str> = compiled.attempts.iter().map(|a| a.operation.as_str()).collect();
+    let mut uncovered = compiled.uncovered.clone();
+    uncovered.extend(planned.iter().filter(|operation| !operations.contains(**operation)).map(|o| (*o).to_owned()));
+    let worst = made.iter().map(|a| a.verdict).fold(Verdict::Passed, |worst, next| match (worst, next) {
+        (Verdict::Failed, _) | (_, Verdict::Failed) => Verdict::Failed,
+        (Verdict::Inconclusive, _) | (_, Verdict::Inconclusive) => Verdict::Inconclusive,
+        _ => Verdict::Passed,
+    });
+    let verdict = if worst == Verdict::Passed && (!uncovered.is_empty() || made.is_empty()) {
+        Verdict::Inconclusive
+    } else {
+        worst
+    };
+    let mut not_made: BTreeMap<String, u32> = BTreeMap::new();
+    for skipped in attempted.iter().filter(|a| a.verdict == Verdict::Skipped) {
+        *not_made.entry(skipped.lost.clone().unwrap_or_default()).or_default() += 1;
+    }
+    Detection {
+        verdict,
+        attempts: u32::try_from(made.len()).unwrap_or(u32::MAX),
+        operations: u32::try_from(operations.len()).unwrap_or(u32::MAX),
+        uncovered,
+        exempt: compiled.exempt.clone(),
+        not_made,
+        findings: attempted
+            .into_iter()
+            .filter(|a| matches!(a.verdict, Verdict::Failed | Verdict::Inconclusive))
+            .collect(),
+    }
+}
+
+/// Whether this identity is a credential bent on purpose, or none.
+pub(crate) fn is_bent(identity: &Identity) -> bool {
+    matches!(identity, Identity::Forged(..) | Identity::Nobody)
+}

@@ -1,0 +1,80 @@
+//! Throw-away objects: what a request would use up or alter is made for it.
+
+use super::camp::{Camp, Set};
+use super::{DetectorError, Field};
+use fleetproof_claims::model::{Audience, Does, Kind, Least, Place, Role, Surface};
+use fleetproof_dialects::mender::Session;
+use fleetproof_dialects::mender::objects::{Have, Thing};
+
+/// Whether a success would use up or alter what the request names.
+pub(super) fn consumes(surface: &Surface) -> bool {
+    surface.disposable || matches!(surface.does, Does::Change | Does::Delete | Does::Act)
+}
+
+/// Whether the operation is about a child of the provider: the throw-away object is one, and the provider's.
+pub(super) fn is_about_children(surface: &Surface) -> bool {
+    let names_tenant = surface.slots.iter().any(|slot| slot.kind == Kind::Tenant);
+    names_tenant && (surface.audience == Audience::Operator || surface.role.0 == [Least::ProviderAdmin])
+}
+
+impl Field {
+    /// The objects that a request to `surface` names, made for it alone by `by` in the tenant of `camp`. Empty when it
+    /// uses nothing up: then what stands is named. `alike`: the name that they get, when it matters.
+    pub(super) async fn throw_away(
+        &self,
+        surface: &Surface,
+        camp: &Camp,
+        by: &Session,
+        alike: Option<&str>,
+    ) -> Result<Set, DetectorError> {
+        if is_about_children(surface) {
+            return self.child(surface).await;
+        }
+        if !consumes(surface) && alike.is_none() {
+            return Ok(Set::default());
+        }
+        let Some((thing, have)) = self.needed(surface, camp) else { return Ok(Set::default()) };
+        let name = alike.map_or_else(|| self.names.fresh(&camp.word), str::to_owned);
+        Ok(Set { made: vec![self.mender.make(by, thing, &name, &have).await?], child: None })
+    }
+
+    /// What is made for a surface, and what of the camp's standing objects it is made with.
+    fn needed(&self, surface: &Surface, camp: &Camp) -> Option<(Thing, Have)> {
+        let names = |kind: Kind| surface.required().any(|slot| slot.kind == kind && slot.place != Place::Body);
+        let standing = |kinds: &[Kind]| -> Have {
+            let ids = kinds.iter().filter_map(|kind| {
+                let id = camp.estate.find(*kind).and_then(|made| made.id(*kind))?;
+                Some((*kind, id.to_owned()))
+            });
+            ids.collect()
+        };
+        let is_in = camp.device.is_some();
+        Some(match surface.object {
+            _ if names(Kind::Deployment) => (Thing::Deployment, standing(&[Kind::Device, Kind::Release])),
+            // The device of such a deployment is made with it.
+            Kind::Deployment if names(Kind::Device) => (Thing::Deployment, standing(&[Kind::Release])),
+            _ if names(Kind::Group) => (Thing::Group, Have::new()),
+            _ if names(Kind::DeviceToken) && is_in => (Thing::AcceptedDevice, Have::new()),
+            _ if names(Kind::Device) || names(Kind::DeviceToken) => (Thing::PendingDevice, Have::new()),
+            _ if names(Kind::Artifact) || names(Kind::Release) => (Thing::Artifact, Have::new()),
+            _ if names(Kind::User) => (Thing::User(Role::Viewer), Have::new()),
+            _ if names(Kind::Role) => (Thing::Role, Have::new()),
+            _ if names(Kind::Token) => (Thing::Token, Have::new()),
+            _ if names(Kind::Filter) => (Thing::Filter, standing(&[Kind::Group])),
+            _ => return None,
+        })
+    }
+
+    /// A child of the provider without devices, for its administration to be attacked.
+    async fn child(&self, surface: &Surface) -> Result<Set, DetectorError> {
+        let Some(provider) = self.provider() else { return Ok(Set::default()) };
+        let name = self.names.fresh(&provider.word);
+        let (email, password) = (format!("{name}@canary.test"), format!("secret-{name}-child"));
+        let id = self.mender.create_tenant(provider.admin()?, &name, &email, &password, Some(0)).await?;
+        if surface.object == Kind::Tenant && surface.does == Does::Delete {
+            // Only what is suspended can be deleted.
+            self.mender.suspend(&id).await?;
+        }
+        Ok(Set { made: Vec::new(), child: Some(id) })
+    }
+}

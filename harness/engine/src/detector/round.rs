@@ -1,0 +1,592 @@
+//! A round: all attempts upon one operation in one direction, their controls, and the judgement.
+
+use super::ask::{Asked, Scene, Sides, Unasked};
+use super::camp::{Camp, Set, login};
+use super::prey::{consumes, is_about_children};
+use super::{DetectorError, Field, tell};
+use fleetproof_claims::model::{
+    Attempt, Audience, Compiled, Control, Does, Fill, Identity, Kind, Oracle, Refusal, Role, Surface, Tamper,
+};
+use fleetproof_claims::{Record, judge};
+use fleetproof_dialects::mender::objects::{Have, Made, Thing};
+use fleetproof_dialects::mender::refusals::refusal;
+use fleetproof_dialects::mender::{Mender, Session};
+use fleetproof_dialects::{Answer, DialectError};
+use fleetproof_journal::{Attempted, What};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was seen of one attempt.
+#[derive(Debug, Default)]
+pub(super) struct Trial {
+    pub(super) asked: Option<Asked>,
+    /// The same for what never existed.
+    pub(super) nothing: Option<Asked>,
+    pub(super) control: Option<Asked>,
+    pub(super) record: Record,
+}
+
+impl Trial {
+    fn prevented(reason: String) -> Self {
+        Self { record: Record { prevented: Some(reason), ..Record::default() }, ..Self::default() }
+    }
+}
+
+/// What is gone already need not be removed.
+pub(super) fn gone<T>(result: Result<T, DialectError>) -> Result<(), DetectorError> {
+    match result {
+        Err(error) if error.status().is_none() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Makes all attempts, round by round.
+pub(super) async fn all(
+    field: &Field,
+    compiled: &Compiled,
+    emit: &mut (dyn FnMut(What) + Send),
+) -> Result<Vec<Attempted>, DetectorError> {
+    let mut attempted = Vec::new();
+    let mut rest = compiled.attempts.as_slice();
+    while let Some(first) = rest.first() {
+        let direction = (&first.actor.tenant, &first.victim);
+        let length = rest.iter().take_while(|a| (&a.actor.tenant, &a.victim) == direction).count();
+        let (here, later) = rest.split_at(length);
+        rest = later;
+        let mut baselines = field.lists(here).await?;
+        for round in here.chunk_by(|a, b| a.surface == b.surface) {
+            for (attempt, trial) in round.iter().zip(field.round(round, &mut baselines).await?) {
+                let told = match (&trial.asked, &trial.record.prevented) {
+                    (None, Some(reason)) => tell::not_made(field.claim, attempt, reason),
+                    _ => tell::attempted(field.claim, attempt, &trial, &judge(attempt, &trial.record)),
+                };
+                emit(What::Attempted(told.clone()));
+                attempted.push(told);
+            }
+        }
+    }
+    Ok(attempted)
+}
+
+/// What a round leaves behind for its end: askers that were made, and who removes them.
+#[derive(Default)]
+struct Leftovers(Vec<(Session, Made)>);
+
+impl Leftovers {
+    async fn remove(self, mender: &Mender) -> Result<(), DetectorError> {
+        for (by, made) in self.0.into_iter().rev() {
+            mender.remove(&by, &made).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Field {
+    async fn round(
+        &self,
+        attempts: &[Attempt],
+        baselines: &mut BTreeMap<String, Trial>,
+    ) -> Result<Vec<Trial>, DetectorError> {
+        let Some(first) = attempts.first() else { return Ok(Vec::new()) };
+        let surface = &self.surfaces[first.surface];
+        let (attacker, victim) = (self.camp(&first.actor.tenant)?, self.camp(&first.victim)?);
+        let inside = attacker.seat.at.name == victim.seat.at.name;
+        let looked = attempts.iter().any(|a| a.oracles.contains(&Oracle::Unchanged));
+        let owner = self.owner(surface, victim);
+        let maker = self.maker(surface, victim, first, inside)?;
+        let prey = self.throw_away(surface, victim, &maker, None).await?;
+        let own = match attempts.iter().any(|a| needs_own(a, surface)) && !inside {
+            true => self.throw_away(surface, attacker, attacker.admin()?, None).await?,
+            false => Set::default(),
+        };
+        let mut trials = Vec::new();
+        let before = self.look(surface, &prey, owner, victim, looked).await?;
+        for attempt in attempts {
+            let trial = match baselines.remove(&attempt.id) {
+                Some(trial) => trial,
+                None => {
+                    let own = if inside { &prey } else { &own };
+                    self.try_one(attempt, surface, &Sides { attacker, own, victim, prey: &prey }).await?
+                }
+            };
+            trials.push(trial);
+        }
+        let after = self.look(surface, &prey, owner, victim, looked).await?;
+        let moved = before != after;
+        for trial in &mut trials {
+            trial.record.before.clone_from(&before);
+            trial.record.after = if moved { None } else { after.clone() };
+        }
+        if moved {
+            self.one_by_one(attempts, surface, (attacker, victim), &mut trials).await?;
+        }
+        self.controls(attempts, surface, (attacker, victim), &prey, moved, &mut trials).await?;
+        own.remove(&self.mender, attacker.admin()?).await?;
+        prey.remove(&self.mender, if prey.child.is_some() { owner.admin()? } else { &maker }).await?;
+        Ok(trials)
+    }
+
+    /// Whose the prey is.
+    fn owner<'a>(&'a self, surface: &Surface, victim: &'a Camp) -> &'a Camp {
+        if is_about_children(surface) { self.provider().unwrap_or(victim) } else { victim }
+    }
+
+    /// Who makes it: its owner's admin, or, of what belongs to a person, the asker herself.
+    fn maker(&self, surface: &Surface, victim: &Camp, first: &Attempt, inside: bool) -> Result<Session, DetectorError> {
+        let personal = surface.slots.iter().any(|slot| slot.kind == Kind::Token);
+        match &first.actor.identity {
+            Identity::Person(name) if inside && personal => self.people.get(name).cloned().ok_or(DetectorError::NoCamp),
+            _ => victim.admin().cloned(),
+        }
+    }
+
+    /// What the victim sees of the prey and of its lists. Nothing, when nobody asks.
+    async fn look(
+        &self,
+        surface: &Surface,
+        prey: &Set,
+        owner: &Camp,
+        victim: &Camp,
+        looked: bool,
+    ) -> Result<Option<String>, DetectorError> {
+        if !looked {
+            return Ok(None);
+        }
+        let objects = match prey.made.is_empty() && prey.child.is_none() {
+            false => prey.look(&self.mender, owner.admin()?).await?,
+            true => self.look_at_standing(surface, victim).await?,
+        };
+        let lists = match surface.does.only_looks() {
+            true => "{}".to_owned(),
+            false => victim.digest(&self.mender, &self.surfaces, surface.object).await?,
+        };
+        Ok(Some(format!("{{\"objects\":{objects},\"lists\":{lists}}}")))
+    }
+
+    /// Those of the standing objects that an operation can name.
+    async fn look_at_standing(&self, surface: &Surface, victim: &Camp) -> Result<String, DetectorError> {
+        // What can only be read is not altered by asking, and what it shows is searched for canaries.
+        if surface.does.only_looks() {
+            return Ok("{}".to_owned());
+        }
+        let mut seen = Vec::new();
+        for slot in surface.slots.iter().filter(|slot| !slot.optional) {
+            if let Some(made) = victim.estate.find(slot.kind) {
+                let look = self.mender.look(victim.admin()?, made).await?;
+                seen.push(format!("{}:{look}", serde_json::Value::String(slot.key())));
+            }
+        }
+        Ok(format!("{{{}}}", seen.join(",")))
+    }
+
+    /// Something changed: each attempt again, upon objects of its own.
+    async fn one_by_one(
+        &self,
+        attempts: &[Attempt],
+        surface: &Surface,
+        (attacker, victim): (&Camp, &Camp),
+        trials: &mut [Trial],
+    ) -> Result<(), DetectorError> {
+        let inside = attacker.seat.at.name == victim.seat.at.name;
+        let owner = self.owner(surface, victim);
+        for (attempt, trial) in attempts.iter().zip(trials) {
+            if !attempt.oracles.contains(&Oracle::Unchanged) {
+                continue;
+            }
+            let maker = self.maker(surface, victim, attempt, inside)?;
+            let prey = self.throw_away(surface, victim, &maker, None).await?;
+            let own = match needs_own(attempt, surface) && !inside {
+                true => self.throw_away(surface, attacker, attacker.admin()?, None).await?,
+                false => Set::default(),
+            };
+            let before = self.look(surface, &prey, owner, victim, true).await?;
+            let sides = Sides { attacker, own: if inside { &prey } else { &own }, victim, prey: &prey };
+            let mut again = self.try_one(attempt, surface, &sides).await?;
+            let after = self.look(surface, &prey, owner, victim, true).await?;
+            again.record.before = before;
+            again.record.after = after;
+            *trial = again;
+            own.remove(&self.mender, attacker.admin()?).await?;
+            prey.remove(&self.mender, if prey.child.is_some() { owner.admin()? } else { &maker }).await?;
+        }
+        Ok(())
+    }
+
+    /// One attempt, without its control and without looks.
+    pub(super) async fn try_one(
+        &self,
+        attempt: &Attempt,
+        surface: &Surface,
+        sides: &Sides<'_>,
+    ) -> Result<Trial, DetectorError> {
+        match self.try_it(attempt, surface, sides).await {
+            Ok(trial) => Ok(trial),
+            Err(Unasked::Prevented(reason)) => Ok(Trial::prevented(reason)),
+            Err(Unasked::Error(error)) => Err(error),
+        }
+    }
+
+    async fn try_it(&self, attempt: &Attempt, surface: &Surface, sides: &Sides<'_>) -> Result<Trial, Unasked> {
+        if !is_about_children(surface) && self.lacks_device(attempt, surface, sides.victim) {
+            return Err(Unasked::Prevented(sides.victim.no_device.clone().unwrap_or_default()));
+        }
+        let twins = self.twins(attempt, surface, sides).await?;
+        let sides = match &twins {
+            Some((own, prey)) => &Sides { attacker: sides.attacker, own, victim: sides.victim, prey },
+            None => sides,
+        };
+        let twin_before = match &twins {
+            Some((_, prey)) => Some(prey.look(&self.mender, sides.victim.admin()?).await?),
+            None => None,
+        };
+        let mut leftovers = Leftovers::default();
+        let asked = self.ask_as(attempt, surface, sides, Scene::Attack, &mut leftovers).await?;
+        let mut trial = Trial::default();
+        let compares = attempt.oracles.contains(&Oracle::AsNeverExisted);
+        let unseen = attempt.oracles.contains(&Oracle::Kind(Refusal::Unseen));
+        if compares || unseen {
+            let nothing = self.ask_as(attempt, surface, sides, Scene::Nothing, &mut leftovers).await?;
+            trial.record.never_existed = Some(nothing.canonical());
+            trial.nothing = Some(nothing);
+        }
+        if attempt.oracles.contains(&Oracle::OwnOnly) {
+            let plain = self.ask_as(attempt, surface, sides, Scene::Plain, &mut leftovers).await?;
+            trial.record.without = Some(plain.canonical());
+        }
+        let slot = unseen.then(|| attempt.attacked.first()).flatten().or_else(|| self.names_somebody(attempt, surface));
+        trial.record.refusal =
+            refusal(surface, slot.map(String::as_str), &asked.answer, trial.nothing.as_ref().map(|n| &n.answer));
+        trial.record.status = asked.answer.status;
+        trial.record.answer = asked.canonical();
+        let named: Vec<&str> = asked.named.iter().map(String::as_str).collect();
+        let found = sides.victim.canaries.found(asked.reply(), &named);
+        trial.record.leaked = found.into_iter().map(str::to_owned).collect();
+        trial.asked = Some(asked);
+        if let Some((own, prey)) = &twins {
+            let after = prey.look(&self.mender, sides.victim.admin()?).await?;
+            if twin_before.as_ref() != Some(&after) {
+                trial.record.leaked.push(format!(
+                    "its twin altered: {}",
+                    fleetproof_claims::difference(&twin_before.unwrap_or_default(), &after).unwrap_or_default()
+                ));
+            }
+            own.remove(&self.mender, sides.attacker.admin()?).await?;
+            prey.remove(&self.mender, sides.victim.admin()?).await?;
+        }
+        leftovers.remove(&self.mender).await?;
+        Ok(trial)
+    }
+
+    /// A refusal of a kind that belongs to the attacked slot (a taken address), not to the asker.
+    fn names_somebody<'a>(&self, attempt: &'a Attempt, _: &Surface) -> Option<&'a String> {
+        let of_slot = |oracle: &Oracle| matches!(oracle, Oracle::Kind(kind) if !matches!(kind, Refusal::Forbidden | Refusal::Unauthenticated));
+        attempt.oracles.iter().any(of_slot).then(|| attempt.attacked.first()).flatten()
+    }
+
+    /// Whether the victim has no device though the attempt's object or control needs one.
+    fn lacks_device(&self, attempt: &Attempt, surface: &Surface, victim: &Camp) -> bool {
+        victim.device.is_none()
+            && surface.audience == Audience::Device
+            && matches!(attempt.control, Control::Victim | Control::Actor)
+    }
+
+    /// Two objects of one name, one in each tenant, for an attempt about twins.
+    async fn twins(
+        &self,
+        attempt: &Attempt,
+        surface: &Surface,
+        sides: &Sides<'_>,
+    ) -> Result<Option<(Set, Set)>, DetectorError> {
+        if !attempt.fills.values().any(|fill| *fill == Fill::Twin) {
+            return Ok(None);
+        }
+        let name = self.names.fresh("twin");
+        let own = self.throw_away(surface, sides.attacker, sides.attacker.admin()?, Some(&name)).await?;
+        let prey = self.throw_away(surface, sides.victim, sides.victim.admin()?, Some(&name)).await?;
+        Ok(Some((own, prey)))
+    }
+
+    /// Sends one of an attempt's requests, and undoes what it made.
+    async fn ask_as(
+        &self,
+        attempt: &Attempt,
+        surface: &Surface,
+        sides: &Sides<'_>,
+        scene: Scene,
+        leftovers: &mut Leftovers,
+    ) -> Result<Asked, Unasked> {
+        if let Some(bend) =
+            attempt.tamper.iter().find_map(|tamper| if let Tamper::Link(bend) = tamper { Some(*bend) } else { None })
+        {
+            return self.follow_bent(bend, surface, sides, scene).await;
+        }
+        if surface.does == Does::Login
+            && surface.slots.iter().any(|slot| matches!(slot.kind, Kind::Email | Kind::Identity))
+        {
+            return self.log_in_as(surface, sides, scene).await;
+        }
+        let mut fills = self.fills(attempt, surface, sides, scene)?;
+        let mut by = self.credential(&attempt.actor.identity, sides)?;
+        if surface.hurts_the_asker()
+            && let Identity::User(role) = attempt.actor.identity
+        {
+            let (session, password) = self.stand_in(role, sides.attacker, leftovers).await?;
+            by = session;
+            fills = fills.mark("password", password);
+        }
+        let tamper = if scene == Scene::Plain { &[][..] } else { &attempt.tamper[..] };
+        let asked = self.ask(&by, surface, &fills, tamper, sides).await?;
+        self.undo(surface, sides.attacker, &by, &asked.answer).await?;
+        Ok(asked)
+    }
+
+    /// Somebody with this role who may be logged out and given another password.
+    async fn stand_in(
+        &self,
+        role: Role,
+        camp: &Camp,
+        leftovers: &mut Leftovers,
+    ) -> Result<(Session, String), DetectorError> {
+        let name = self.names.fresh(&camp.word);
+        let made = self.mender.make(&camp.seat.admin, Thing::User(role), &name, &Have::new()).await?;
+        let session = login(&self.mender, &made, &camp.seat).await?;
+        let password = made.secret.as_ref().map(|secret| secret.reveal().to_owned()).unwrap_or_default();
+        leftovers.0.push((camp.seat.admin.clone(), made));
+        Ok((session, password))
+    }
+
+    /// Another one's name with a secret of one's own: a user's address, or a device's identity.
+    async fn log_in_as(&self, surface: &Surface, sides: &Sides<'_>, scene: Scene) -> Result<Asked, Unasked> {
+        let missing = || Unasked::Prevented(format!("{} has nobody to be taken for", sides.victim.seat.at.name));
+        let by_identity = surface.slots.iter().any(|slot| slot.kind == Kind::Identity);
+        if by_identity {
+            let whose = sides
+                .victim
+                .estate
+                .find(Kind::Identity)
+                .and_then(|made| made.id(Kind::Identity))
+                .ok_or_else(missing)?;
+            let identity = match scene {
+                Scene::Nothing => serde_json::json!({ "serial": self.names.fresh("nothing") }).to_string(),
+                _ => whose.to_owned(),
+            };
+            let key = self.mender.key(&self.names.fresh("stray"));
+            let token = self.mender.tenant_token(sides.attacker.admin()?).await?;
+            let answer = self.mender.knock("canary", &identity, &key, token.reveal()).await?;
+            self.forget_identity(sides.attacker, &identity).await?;
+            let request = format!("{} {} {{\"id_data\":{identity}}}", surface.method, surface.path);
+            return Ok(Asked { request, answer, named: vec![identity] });
+        }
+        let (victim, own) = (sides.victim.users.get(&Role::Admin), sides.attacker.users.get(&Role::Admin));
+        let ((victim, _), (own, _)) = victim.zip(own).ok_or_else(missing)?;
+        let email = match scene {
+            Scene::Nothing => format!("{}@canary.test", self.names.fresh("nothing")),
+            _ => victim.id(Kind::Email).unwrap_or_default().to_owned(),
+        };
+        let password = own.secret.as_ref().map(|secret| secret.reveal()).unwrap_or_default();
+        let request = format!("{} {} as {email}", surface.method, surface.path);
+        match self.mender.login(&email, password, None).await {
+            Ok(session) => {
+                let (operation, status) = (Some(surface.operation.as_str().into()), 200);
+                gone(self.mender.logout(&session).await)?;
+                let answer = Answer { operation, status, headers: Vec::new(), body: Default::default() };
+                Ok(Asked { request, answer, named: vec![email] })
+            }
+            Err(DialectError::Refused(refused)) => Ok(Asked { request, answer: *refused.0, named: vec![email] }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A device that knocked with somebody's identity at the attacker's own door leaves again.
+    async fn forget_identity(&self, camp: &Camp, identity: &str) -> Result<(), DetectorError> {
+        let fields: BTreeMap<String, String> = serde_json::from_str(identity).unwrap_or_default();
+        let by = camp.admin()?;
+        match self.mender.device_by_identity(by, &fields).await? {
+            Some(device) => gone(self.mender.decommission(by, &device.id).await),
+            None => Ok(()),
+        }
+    }
+
+    /// What a request made is removed by whoever could make it.
+    async fn undo(&self, surface: &Surface, camp: &Camp, by: &Session, answer: &Answer) -> Result<(), DetectorError> {
+        if surface.does != Does::Create || !answer.is_success() {
+            return Ok(());
+        }
+        let (mender, admin) = (&self.mender, camp.admin()?);
+        if surface.object == Kind::Token {
+            return self.revoke_strays(by).await;
+        }
+        let Some(id) = answer.created_id() else { return Ok(()) };
+        gone(match surface.object {
+            Kind::Device => mender.decommission(admin, id).await,
+            Kind::Artifact => mender.remove_artifact(admin, id).await,
+            Kind::Deployment => mender.abort(admin, id).await,
+            Kind::User => mender.remove_user(admin, id).await,
+            Kind::Role => mender.remove_role(admin, id).await,
+            Kind::Filter => mender.remove_filter(admin, id).await,
+            Kind::Tenant => mender.remove_tenant(admin, id).await,
+            _ => Ok(()),
+        })
+    }
+
+    /// Tokens that an attempt made for its asker.
+    async fn revoke_strays(&self, by: &Session) -> Result<(), DetectorError> {
+        let Some(surface) = self.surfaces.iter().find(|s| s.operation == "List User Personal Access Tokens") else {
+            return Ok(());
+        };
+        let request = fleetproof_dialects::mender::fill::build(surface, &Default::default())?;
+        let listed = self.mender.send(by, Mender::door(&surface.path), request).await?;
+        let rows = listed.json().unwrap_or_default();
+        let text =
+            |row: &serde_json::Value, name: &str| row.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+        for row in rows.as_array().into_iter().flatten().filter(|row| text(row, "name").starts_with("stray-")) {
+            gone(self.mender.revoke_token(by, &text(row, "id")).await)?;
+        }
+        Ok(())
+    }
+
+    /// The same where it is due. Attempts whose control is the same request share it.
+    async fn controls(
+        &self,
+        attempts: &[Attempt],
+        surface: &Surface,
+        (attacker, victim): (&Camp, &Camp),
+        prey: &Set,
+        mut used: bool,
+        trials: &mut [Trial],
+    ) -> Result<(), DetectorError> {
+        let inside = attacker.seat.at.name == victim.seat.at.name;
+        let mut made: BTreeMap<(Control, Identity, BTreeSet<String>), Result<Asked, String>> = BTreeMap::new();
+        let required: BTreeSet<String> = surface.required().map(|slot| slot.key()).collect();
+        for (attempt, trial) in attempts.iter().zip(trials) {
+            if attempt.control == Control::Itself || trial.asked.is_none() {
+                continue;
+            }
+            // An access that was granted has used up what it was granted upon.
+            used |= inside && trial.record.status < 300;
+            let also: BTreeSet<String> =
+                attempt.attacked.iter().filter(|key| !required.contains(*key)).cloned().collect();
+            let whose =
+                if attempt.control == Control::Actor { base(&attempt.actor.identity) } else { Identity::Nobody };
+            let link = attempt.tamper.iter().any(|tamper| matches!(tamper, Tamper::Link(_)));
+            let also = if link { BTreeSet::from(["link".to_owned()]) } else { also };
+            let key = (attempt.control, whose, also);
+            if !made.contains_key(&key) {
+                let keys: Vec<String> = key.2.iter().cloned().collect();
+                let asked = self.control(attempt, surface, (attacker, victim), prey, (&keys, link, used)).await?;
+                used |= consumes(surface) && !link;
+                made.insert(key.clone(), asked);
+            }
+            match made.get(&key) {
+                Some(Ok(asked)) => {
+                    trial.record.control = Some(asked.answer.status);
+                    trial.control = Some(asked.clone());
+                }
+                Some(Err(reason)) => trial.record.prevented = Some(reason.clone()),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn control(
+        &self,
+        attempt: &Attempt,
+        surface: &Surface,
+        (attacker, victim): (&Camp, &Camp),
+        prey: &Set,
+        (also, link, used): (&[String], bool, bool),
+    ) -> Result<Result<Asked, String>, DetectorError> {
+        let mut leftovers = Leftovers::default();
+        let camp = match attempt.control {
+            Control::Victim | Control::Itself => victim,
+            Control::Actor | Control::Admin => attacker,
+            Control::Operator | Control::Provider => match self.provider() {
+                Some(provider) => provider,
+                None => return Ok(Err("there is no provider to make the control".to_owned())),
+            },
+        };
+        let personal = surface.slots.iter().any(|slot| slot.kind == Kind::Token);
+        let theirs = camp.seat.at.name == victim.seat.at.name || is_about_children(surface);
+        let fresh = match consumes(surface) && (used || !theirs || personal) {
+            true => Some(self.throw_away(surface, camp, camp.admin()?, None).await?),
+            false => None,
+        };
+        let set = fresh.as_ref().unwrap_or(prey);
+        let result = self.control_with(attempt, surface, camp, set, (also, link), &mut leftovers).await;
+        if let Some(fresh) = &fresh {
+            fresh.remove(&self.mender, self.owner(surface, camp).admin()?).await?;
+        }
+        leftovers.remove(&self.mender).await?;
+        match result {
+            Ok(asked) => Ok(Ok(asked)),
+            Err(Unasked::Prevented(reason)) => Ok(Err(reason)),
+            Err(Unasked::Error(error)) => Err(error),
+        }
+    }
+
+    async fn control_with(
+        &self,
+        attempt: &Attempt,
+        surface: &Surface,
+        camp: &Camp,
+        set: &Set,
+        (also, link): (&[String], bool),
+        leftovers: &mut Leftovers,
+    ) -> Result<Asked, Unasked> {
+        if link {
+            return self.follow_own(surface, set, camp).await;
+        }
+        let sides = Sides { attacker: camp, own: set, victim: camp, prey: set };
+        if surface.does == Does::Login && surface.slots.iter().any(|slot| slot.kind == Kind::Identity) {
+            let made = camp.estate.find(Kind::Identity).filter(|_| camp.device.is_some());
+            let made = made.ok_or_else(|| Unasked::Prevented(camp.no_device.clone().unwrap_or_default()))?;
+            let (identity, key) = (made.id(Kind::Identity).unwrap_or_default(), self.mender.key(&made.name));
+            let token = self.mender.tenant_token(camp.admin()?).await?;
+            let answer = self.mender.knock("canary", identity, &key, token.reveal()).await?;
+            let request = format!("{} {} {{\"id_data\":{identity}}}", surface.method, surface.path);
+            return Ok(Asked { request, answer, named: Vec::new() });
+        }
+        if surface.does == Does::Login && surface.slots.iter().any(|slot| slot.kind == Kind::Email) {
+            return self.log_in_as(surface, &sides, Scene::Attack).await;
+        }
+        let mut fills = self.rightful_fills(surface, set, camp, also)?;
+        let by = match (attempt.control, surface.audience) {
+            (Control::Operator, _) => self.mender.operator()?,
+            (Control::Actor, Audience::User | Audience::Public) if !surface.hurts_the_asker() => {
+                let identity = base(&attempt.actor.identity);
+                if let Identity::Person(_) | Identity::Device | Identity::Nobody = identity {
+                    camp.admin()?.clone()
+                } else {
+                    self.credential(&identity, &sides)?
+                }
+            }
+            (_, Audience::Device) => camp.session(&Identity::Device).map_err(Unasked::Prevented)?,
+            _ if surface.hurts_the_asker() => {
+                let (session, password) = self.stand_in(Role::Admin, camp, leftovers).await?;
+                fills = fills.mark("password", password);
+                session
+            }
+            _ => camp.admin()?.clone(),
+        };
+        let asked = self.ask(&by, surface, &fills, &[], &sides).await?;
+        self.undo(surface, camp, &by, &asked.answer).await?;
+        Ok(asked)
+    }
+}
+
+/// Whether an attempt names, or alters, something of the attacker's own.
+fn needs_own(attempt: &Attempt, surface: &Surface) -> bool {
+    consumes(surface)
+        && (attempt.control == Control::Actor
+            || surface
+                .required()
+                .any(|slot| matches!(attempt.fills.get(&slot.key()), None | Some(Fill::Own | Fill::OwnThenVictims))))
+}
+
+/// The identity behind a bent credential.
+fn base(identity: &Identity) -> Identity {
+    match identity {
+        Identity::Forged(whose, _) => (**whose).clone(),
+        other => other.clone(),
+    }
+}
