@@ -46,6 +46,11 @@ impl Object {
         Self::new("tenant", id, json!({ "id": id, "name": name }))
     }
 
+    /// A child of a provider.
+    pub(crate) fn child(id: &str, name: &str, parent: &str) -> Self {
+        Self::new("tenant", id, json!({ "id": id, "name": name, "parent": parent }))
+    }
+
     /// A user.
     pub(crate) fn user(id: &str, email: &str) -> Self {
         Self::new("user", id, json!({ "email": email }))

@@ -52,6 +52,26 @@ impl PermissionSet {
         Self::ManageTenants,
     ];
 
+    /// What it is for, in a few words.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::ReadDevices => "See devices, their attributes, groups and filters",
+            Self::ManageDevices => "Accept, reject, preauthorize and decommission devices",
+            Self::DeployToDevices => "Deploy to devices; change groups, tags and filters",
+            Self::ConfigureDevices => "Configure devices",
+            Self::ConnectToDevices => "Connect to devices",
+            Self::ReadReleases => "See artifacts, releases and deployments",
+            Self::ManageReleases => "Change and delete artifacts and releases",
+            Self::UploadArtifacts => "Bring artifacts",
+            Self::ReadAuditLogs => "Read the audit log",
+            Self::ManageUsers => "Change users, roles and settings",
+            Self::ReadUsers => "See users and roles",
+            Self::ManageTokens => "Manage the access tokens of others",
+            Self::ManageTenants => "Manage child tenants",
+        }
+    }
+
     /// Whether a role may narrow it to groups of devices.
     #[must_use]
     pub const fn has_device_scope(self) -> bool {

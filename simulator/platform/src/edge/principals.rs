@@ -81,7 +81,10 @@ fn roles_now(app: &Platform, session: &Row) -> Result<Option<Vec<String>>, Store
         return session.json("roles").map(Some);
     }
     let is_pat = session.text("kind")? == "pat";
-    if app.defect(DefectId::RemovedUserKeepsToken) || is_pat && app.defect(DefectId::PatOutlivesMember) {
+    let believed = app.defect(DefectId::RemovedUserKeepsToken)
+        || app.defect(DefectId::SwitchWithoutMembership)
+        || is_pat && app.defect(DefectId::PatOutlivesMember);
+    if believed {
         return session.json("roles_then").map(Some);
     }
     Ok(None)

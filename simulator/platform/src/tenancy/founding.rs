@@ -23,7 +23,7 @@ pub(crate) async fn found(app: &Platform, new: &NewTenant, provider: bool) -> Re
     let say = |refusal: Refusal| PlatformError::Founding(refusal.message.into_owned());
     let limit = new.device_limit.unwrap_or(-1);
     check_name(&new.name).map_err(say)?;
-    check_email(&new.admin_email).map_err(say)?;
+    let email = check_email(&new.admin_email).map_err(say)?;
     let sealed = seal(app, &new.admin_password).map_err(say)?;
     if limit < -1 {
         return Err(PlatformError::Founding("a limit is -1 (none) or more".to_owned()));
@@ -31,7 +31,7 @@ pub(crate) async fn found(app: &Platform, new: &NewTenant, provider: bool) -> Re
     let mut tx = app.begin().await?;
     let draft = Draft { name: &new.name, limit, provider, parent: None };
     let (tenant_id, tenant_token) = insert_tenant(app, &mut tx, &draft).await.map_err(say)?;
-    let admin = insert_account(app, &mut tx, &new.admin_email, &sealed).await.map_err(say)?;
+    let admin = insert_account(app, &mut tx, &email, &sealed).await.map_err(say)?;
     let admin_id = admin.ok_or_else(|| PlatformError::Founding("the e-mail has an account already".to_owned()))?;
     join(app, &mut tx, &tenant_id, &admin_id, &[PERMIT_ALL.to_owned()]).await.map_err(say)?;
     app.commit(tx).await?;
@@ -46,14 +46,14 @@ pub(super) async fn insert_tenant(
 ) -> Result<(String, String), Refusal> {
     let id = app.ids().tenant();
     let token = hex(&app.ids().bytes::<24>());
-    tx.execute(
+    let written = tx.execute(
         "insert into tenants (id, name, token, status, provider, parent_id, lim, carved, devices_accepted, \
          storage_limit, storage_used, api_limits, settings, created_at, updated_at) \
-         values ($1, $2, $3, 'active', $4, $5, $6, 0, 0, 0, 0, '{}', '{}', $7, $7)",
+         values ($1, $2, $3, 'active', $4, $5, $6, 0, 0, 0, 0, '{}', '{}', $7, $7) on conflict do nothing",
         args![&id, draft.name, &token, draft.provider, draft.parent, draft.limit, app.now_ms()],
     )
     .await?;
-    Ok((id, token))
+    if written == 1 { Ok((id, token)) } else { Err(Refusal::conflict("tenant or admin user is duplicated")) }
 }
 
 /// Writes an account; its id, or `None` when the e-mail has one.
@@ -101,13 +101,13 @@ pub(super) fn seal(app: &Platform, password: &str) -> Result<String, Refusal> {
     sealed.ok_or_else(|| Refusal::unprocessable("password: too long"))
 }
 
-/// 400 for what is no e-mail address.
-pub(super) fn check_email(email: &str) -> Result<(), Refusal> {
+/// An e-mail address as it is kept: in lower case. 400 for what is none.
+pub(super) fn check_email(email: &str) -> Result<String, Refusal> {
     let good = email.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@') && email.len() <= 254
     });
-    let good = good && !email.chars().any(|c| c.is_whitespace() || c.is_control());
-    if good { Ok(()) } else { Err(Refusal::bad_request("email: must be a valid email address")) }
+    let good = good && email.is_ascii() && !email.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control());
+    if good { Ok(email.to_lowercase()) } else { Err(Refusal::bad_request("email: must be a valid email address")) }
 }
 
 /// 400 for what is no name.

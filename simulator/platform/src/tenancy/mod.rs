@@ -1,18 +1,35 @@
 //! Tenants, people, what they may, and what they did.
 
+mod access_tokens;
 mod accounts;
+mod assignment;
+mod audit_log;
 mod founding;
+mod limits;
 mod operator;
+mod preferences;
+mod removal;
+mod roles;
 mod sessions;
+mod tenants;
 
 pub(crate) use founding::found;
+pub(crate) use sessions::jwt;
 
 use crate::Platform;
 use utoipa_axum::router::OpenApiRouter;
 
 /// What users reach.
 pub(crate) fn gateway() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().merge(sessions::operations()).merge(accounts::operations())
+    OpenApiRouter::new()
+        .merge(tenants::operations())
+        .merge(sessions::operations())
+        .merge(access_tokens::operations())
+        .merge(accounts::operations())
+        .merge(assignment::operations())
+        .merge(roles::operations())
+        .merge(preferences::operations())
+        .merge(audit_log::operations())
 }
 
 /// What the operator reaches.

@@ -2,7 +2,8 @@
 
 use crate::Platform;
 use crate::args;
-use crate::edge::{Body, User};
+use crate::defects::DefectId;
+use crate::edge::{At, Body, User};
 use crate::refusal::{Answer, Refusal};
 use crate::store::{Transaction, Tx};
 use crate::tokens::{Claims, LIFETIME_S};
@@ -17,11 +18,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn operations() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().routes(routes!(login)).routes(routes!(logout))
+    OpenApiRouter::new().routes(routes!(login)).routes(routes!(logout)).routes(routes!(switch))
 }
 
 /// A hundred years, in seconds: a token that does not expire.
-const NEVER_S: u64 = 100 * 365 * 86_400;
+pub(super) const NEVER_S: u64 = 100 * 365 * 86_400;
 
 /// What a login may ask for.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -89,6 +90,47 @@ async fn logout(State(app): State<Platform>, user: User) -> Answer<StatusCode> {
     Ok(StatusCode::ACCEPTED)
 }
 
+/// Move to another tenant that one belongs to, without logging in again. Whoever does not belong there is told what
+/// she would be told if there were no such tenant.
+#[utoipa::path(get, path = "/api/management/v1/useradm/users/tenants/{id}/token", operation_id = "Issue Token",
+    tag = "useradm", params(("id" = String, Path, description = "The tenant.")),
+    responses((status = 200, description = "A token.", content_type = "application/jwt", body = String)),
+    security(("user" = [])))]
+async fn switch(State(app): State<Platform>, user: User, At(tenant): At<String>) -> Answer {
+    let mut tx = app.begin().await?;
+    let target = tx
+        .first(
+            "select m.roles from tenants t left join memberships m on m.tenant_id = t.id and m.user_id = $2 \
+             where t.id = $1 and t.status = 'active' order by t.id",
+            args![&tenant, &user.id],
+        )
+        .await?
+        .ok_or_else(Refusal::unauthorized)?;
+    let roles = match target.maybe_text("roles")? {
+        Some(roles) => roles,
+        None if app.defect(DefectId::SwitchWithoutMembership) => roles_here(&mut tx, &user).await?,
+        None => return Err(Refusal::unauthorized()),
+    };
+    let new = NewSession {
+        user: &user.id,
+        email: &user.email,
+        tenant: &tenant,
+        roles: &roles,
+        pat: None,
+        lifetime_s: LIFETIME_S,
+    };
+    let token = open_session(&app, &mut tx, &new).await?;
+    app.commit(tx).await?;
+    Ok(jwt(token))
+}
+
+/// The caller's roles in the tenant she is in, as they are kept.
+pub(super) async fn roles_here(tx: &mut Transaction, user: &User) -> Answer<String> {
+    let roles = "select roles from memberships where tenant_id = $1 and user_id = $2 order by user_id";
+    let row = tx.first(roles, args![&user.tenant, &user.id]).await?;
+    Ok(row.ok_or_else(Refusal::unauthorized)?.text("roles")?)
+}
+
 /// A session to be.
 pub(super) struct NewSession<'a> {
     pub(super) user: &'a str,
@@ -130,7 +172,7 @@ pub(super) async fn open_session(
 }
 
 /// A token as an answer.
-pub(super) fn jwt(token: String) -> Response {
+pub(crate) fn jwt(token: String) -> Response {
     ([(header::CONTENT_TYPE, "application/jwt")], token).into_response()
 }
 

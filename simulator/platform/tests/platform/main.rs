@@ -1,5 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 //! The platform from outside: requests at its doors, in virtual time.
 
+mod admission;
 mod common;
 mod foundation;
+mod gear;
+mod tenancy;

@@ -19,7 +19,7 @@ create table tenants (
     created_at {int64} not null,
     updated_at {int64} not null
 ) {strict};
-create index tenants_by_parent on tenants (parent_id);
+create unique index tenants_by_parent on tenants (parent_id, name);
 
 -- An account is a person: one e-mail, one password, a membership per tenant.
 create table users (

@@ -1,0 +1,42 @@
+//! How a tenant or a membership ends: nothing of it is left but the log.
+
+use crate::args;
+use crate::refusal::Refusal;
+use crate::store::{Row, StoreError, Transaction, Tx};
+
+/// What a tenant leaves behind, in an order that no reference minds. Its log stays.
+const LEFT_BEHIND: &[&str] = &[
+    "delete from device_tokens where tenant_id = $1",
+    "delete from sessions where tenant_id = $1",
+    "delete from memberships where tenant_id = $1",
+    "delete from roles where tenant_id = $1",
+];
+
+/// Removes a tenant and gives its limit back to the provider's reserve.
+pub(super) async fn remove_tenant(tx: &mut Transaction, tenant: &Row) -> Result<(), Refusal> {
+    let id = tenant.text("id")?;
+    let people = tx
+        .query("select user_id from memberships where tenant_id = $1 order by user_id", args![&id])
+        .await?;
+    for statement in LEFT_BEHIND {
+        tx.execute(statement, args![&id]).await?;
+    }
+    if let Some(parent) = tenant.maybe_text("parent_id")? {
+        super::limits::carve(tx, &parent, tenant.int("lim")?, 0).await?;
+    }
+    tx.execute("delete from tenants where id = $1", args![&id]).await?;
+    for person in people {
+        forget_stranger(tx, &person.text("user_id")?).await?;
+    }
+    Ok(())
+}
+
+/// Removes the account of who is a member nowhere any more: the e-mail is free again.
+pub(super) async fn forget_stranger(tx: &mut Transaction, user: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "delete from users where id = $1 and not exists (select 1 from memberships where user_id = $1)",
+        args![user],
+    )
+    .await?;
+    Ok(())
+}
