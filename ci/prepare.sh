@@ -107,7 +107,7 @@ install_wanted() {
         install_packages "${WANTED_PACKAGES[@]}" || broken "apt-get could not install: ${WANTED_PACKAGES[*]}"
     fi
     if [ "$WANTED_RUSTUP" = yes ]; then
-        curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs |
+        curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://static.rust-lang.org/rustup/rustup-init.sh |
             sh -s -- -y --no-modify-path --profile minimal --default-toolchain none >&2 ||
             broken "rustup could not be installed"
         # A cargo that is too old may stand in front of rustup's.
