@@ -8,7 +8,7 @@ use crate::machine::{Effect, Input, Machine, Question, Record};
 use crate::request::{self, Offer};
 use bytes::Bytes;
 use fleetproof_wire::http::{Request, Response, exchange};
-use fleetproof_world::World;
+use fleetproof_world::{Stream, World};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
@@ -362,10 +362,8 @@ impl<B: Body, W: Witness> Agent<B, W> {
     /// One connection, one request. `None` when there was no answer, which a witness is told.
     async fn send(&mut self, request: Request) -> Option<Response> {
         let deadline = self.world.clock.now().after(PATIENCE);
-        let exchanged = async {
-            let stream = self.connect().await?;
-            exchange(stream, &self.config.server, request).await.map_err(|error| error.to_string())
-        };
+        let (connected, server) = (self.connect(), &self.config.server);
+        let exchanged = async { exchange(connected.await?, server, request).await.map_err(|error| error.to_string()) };
         let answer = match self.world.clock.until(deadline, exchanged).await {
             Some(answer) => answer,
             None => Err(format!("no answer within {} s", PATIENCE.as_secs())),
@@ -373,12 +371,16 @@ impl<B: Body, W: Witness> Agent<B, W> {
         answer.map_err(|error| self.saw(DeviceEvent::Unreachable { error })).ok()
     }
 
-    pub async fn connect(&self) -> Result<fleetproof_world::Stream, String> {
-        if !self.body.has_network() {
-            return Err("the network is unreachable".to_owned());
+    /// Dials the platform, with the network that the running image has.
+    pub fn connect(&self) -> impl Future<Output = Result<Stream, String>> + Send + use<B, W> {
+        let (net, has_network) = (self.world.net.clone(), self.body.has_network());
+        let (name, server) = (self.config.name.clone(), self.config.server.clone());
+        async move {
+            if !has_network {
+                return Err("the network is unreachable".to_owned());
+            }
+            net.connect(&name, &server).await.map_err(|error| error.to_string())
         }
-        let DeviceConfig { name, server, .. } = &self.config;
-        self.world.net.connect(name, server).await.map_err(|error| error.to_string())
     }
 }
 

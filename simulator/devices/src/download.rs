@@ -35,7 +35,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
 
     /// One connection; what comes is received even when it breaks.
     async fn download(&mut self, uri: &str, receipt: &mut Receipt) -> Result<(), String> {
-        let clock = &self.world.clock;
+        let (clock, connected) = (&self.world.clock, self.connect());
         let (host, target) = split_uri(uri);
         let host = host.unwrap_or(&self.config.server);
         let mut request = Request::new("GET", target);
@@ -43,7 +43,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
             request = request.header("Range", format!("bytes={}-", receipt.len()));
         }
         let begun = async {
-            let mut connection = Connection::open(self.connect().await?).await.map_err(|error| error.to_string())?;
+            let mut connection = Connection::open(connected.await?).await.map_err(|error| error.to_string())?;
             let head = connection.begin(host, request).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((connection, head))
         };
