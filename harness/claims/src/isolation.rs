@@ -173,6 +173,11 @@ impl<'a> Compiler<'a> {
             self.reason = Some("no tenant here has children: nobody could make the control".into());
             return;
         }
+        let changes = !self.surface.does.only_looks();
+        if self.surface.audience == Audience::Operator && changes && self.options.provider.is_none() {
+            self.reason = Some("no provider to make a throw-away tenant, and the control must not change a real one".into());
+            return;
+        }
         match self.surface.audience {
             Audience::Operator => self.operators_door(),
             _ if self.surface.does == Does::Login && self.surface.slots.iter().any(names_somebody) => {
