@@ -103,42 +103,42 @@ claims! {
     pub enum Claim {
         /// Accepted and served.
         Online = "online", Eventual, [] {
-            /// Which.
+            /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
         }
         /// Identity, sessions, deployments and inventory are gone there; credentials are dead.
         Forgotten = "forgotten", Eventual + Active, [P1, A6] {
-            /// Which.
+            /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
-            /// By whom.
+            /// The tenant that knows nothing of them any more.
             tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("by whom: `tenant: acme`");
         }
         /// Each runs the version, and the platform says so.
         Updated = "updated", Eventual, [P8, P11, A10] {
-            /// Which.
+            /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
-            /// To what.
+            /// The version that they run.
             version: Located<String> = Shape::Version, Required("what they run now: `version: \"2.0\"`");
         }
         /// Each tried the deployment and runs the version again, healthy; the platform shows the failure.
         RolledBack = "rolled_back", Eventual, [P11] {
-            /// Which.
+            /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
-            /// After which deployment.
+            /// The deployment that they tried.
             deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("after which deployment: `deployment: first-rollout`");
-            /// To what.
+            /// The version that they run.
             version: Located<String> = Shape::Version, Required("what they run again: `version: \"1.0\"`");
         }
         /// Not offered, fetched or written; the version is as before.
         Untouched = "untouched", Safety, [P8] {
-            /// Which.
+            /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
-            /// By which deployment.
+            /// The deployment that passed them by.
             deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("by which deployment: `deployment: first-rollout`");
         }
         /// The platform's version and outcome are the devices' own.
         Reported = "reported", Eventual, [P11, A10, B7] {
-            /// Which.
+            /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
         }
         /// Nothing crosses, both ways, on any surface.
@@ -152,18 +152,18 @@ claims! {
         }
         /// The user may do exactly what the role allows there, on every operation.
         Access = "access", Active, [P1, P2, P4, P5, P6] {
-            /// Who.
+            /// The person.
             user: Located<String> = Shape::Refers(Refers::User), Required("who: `user: ada@acme.test`");
-            /// Where.
+            /// The tenant in which.
             tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("where: `tenant: acme`");
-            /// As what.
+            /// What they may do there.
             role: Located<Role> = Shape::Word(Role::WORDS), Required("what they may do there: `role: viewer`");
         }
         /// Exactly the limit gets through, the rest is refused as documented, no other tenant pays.
         Quota = "quota", Active, [P3, A4] {
-            /// Whose.
+            /// The tenants whose limits are tried.
             tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("whose limits: `tenants: [acme]`");
-            /// Which.
+            /// The limits.
             limits: Vec<Located<Limit>> = Shape::List(&Shape::Word(Limit::WORDS), 1), Required("which limits: `limits: [device_limit]`");
             /// How many more than the limit are tried.
             over_by: Option<Located<u32>> = Shape::Number(1, 100_000), Otherwise("20");
@@ -182,7 +182,7 @@ claims! {
         }
         /// These are the platform's counters as the tenant reads them and as its provider does.
         Counts = "counts", Eventual, [P3, P10] {
-            /// Whose.
+            /// The tenant.
             tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("whose counters: `tenant: acme`");
             /// Devices that are in.
             accepted: Located<u32> = Shape::Number(0, u32::MAX), Required("how many devices are in: `accepted: 300`");
@@ -193,7 +193,7 @@ claims! {
         }
         /// `whole`: usable, the organisation's controls in force; `undone`: no trace.
         Onboarded = "onboarded", Eventual, [P1, A1] {
-            /// Which.
+            /// The tenants.
             tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
             /// What became of them.
             outcome: Located<OnboardOutcome> = Shape::Word(OnboardOutcome::WORDS), Required("what became of them: `outcome: whole`");

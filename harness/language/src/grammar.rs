@@ -83,6 +83,8 @@ pub(crate) struct Words {
     /// The diagnostic's code.
     pub(crate) code: &'static str,
     pub(crate) words: &'static [&'static str],
+    /// What each means; empty where its name says it.
+    pub(crate) about: &'static [&'static str],
 }
 
 /// What a name can be declared as.
@@ -207,19 +209,23 @@ macro_rules! first {
 /// Defines an enum of fixed words.
 macro_rules! words {
     ($(#[doc = $doc:literal])+ $name:ident, $code:literal, $one:literal {
-        $($(#[doc = $about:literal])* $variant:ident = $word:literal),* $(,)?
+        $($variant:ident = $word:literal $(: $about:literal)?),* $(,)?
     }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[expect(missing_docs, reason = "each variant is the word of the same name")]
-        pub enum $name { $($variant),* }
+        pub enum $name {
+            $(
+                #[doc = concat!("`", $word, "`", $(": ", $about, ".")?)]
+                $variant,
+            )*
+        }
 
         impl $name {
             /// All words, in the order of the language's page.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             pub(crate) const WORDS: &$crate::grammar::Words =
-                &$crate::grammar::Words { one: $one, code: $code, words: &[$($word),*] };
+                &$crate::grammar::Words { one: $one, code: $code, words: &[$($word),*], about: &[$(concat!($($about)?)),*] };
 
             /// The word as it is written in a file.
             #[must_use]

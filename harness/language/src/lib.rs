@@ -21,6 +21,7 @@ mod rules;
 mod scenario;
 mod schema;
 mod secret;
+mod shapes;
 mod source;
 mod sources;
 mod step;

@@ -6,6 +6,7 @@ use crate::grammar::{Block, Form, Key, Named, Presence, Refers, Shape};
 use crate::scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection, Tenant, User};
 use crate::schema::text;
 use crate::step::{Expect, Outcome, Step};
+use crate::words::{Misbehaviour, OnboardOutcome, Refusal, Role};
 use std::fmt::Write;
 
 /// The scenario reference, in Markdown.
@@ -56,6 +57,18 @@ pub fn reference() -> String {
                 let _ = write!(page, "\nEach of `{}`: {}\n", key.word, text(inner.about));
                 table(&mut page, inner.keys);
             }
+        }
+    }
+    page.push_str("\n## Words\n");
+    for (what, words) in [
+        ("`refused`", Refusal::WORDS),
+        ("`misbehaves`", Misbehaviour::WORDS),
+        ("`role`", Role::WORDS),
+        ("`outcome` of `onboarded`", OnboardOutcome::WORDS),
+    ] {
+        let _ = write!(page, "\n| {what} | |\n| --- | --- |\n");
+        for (word, about) in words.words.iter().zip(words.about) {
+            let _ = writeln!(page, "| `{word}` | {about} |");
         }
     }
     page.push_str("\n## Mistakes\n`check` reports all mistakes of all files. Codes begin with `scenario::`.\n\n| code | what is wrong |\n| --- | --- |\n");

@@ -110,3 +110,173 @@ fn shape(it: &Shape, defined: &mut Map<String, Value>) -> Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::Sources;
+    use crate::tree::{self, Kind, Node, Plain};
+    use proptest::prelude::*;
+
+    const VALID: [&str; 3] = [
+        include_str!("../tests/valid/quickstart.yaml"),
+        include_str!("../tests/valid/provider-carve.yaml"),
+        include_str!("../tests/valid/two-hats.yaml"),
+    ];
+
+    /// What an editor makes of the file.
+    fn json(node: &Node) -> Value {
+        match &node.kind {
+            Kind::List(items) => items.iter().map(json).collect(),
+            Kind::Block(entries) => entries.iter().map(|entry| (entry.key.clone(), json(&entry.value))).collect(),
+            Kind::Broken => Value::Null,
+            Kind::Scalar { text, .. } => match node.plain() {
+                Plain::Text => json!(text),
+                Plain::Nothing => Value::Null,
+                Plain::YesNo => json!(text.eq_ignore_ascii_case("true")),
+                Plain::Number => {
+                    text.parse::<i64>().map_or_else(|_| json!(text.parse::<f64>().ok()), |number| json!(number))
+                }
+            },
+        }
+    }
+
+    /// Why a value is not what a schema says, as far as our schema has words.
+    fn refuse(value: &Value, schema: &Value, root: &Value) -> Option<String> {
+        let schema = match schema.get("$ref").and_then(Value::as_str) {
+            Some(at) => root.pointer(&at[1..]).unwrap(),
+            None => schema,
+        };
+        let size = |limit: &str| schema.get(limit).and_then(Value::as_u64);
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        if schema.get("type").is_some_and(|due| due != kind) {
+            return Some(format!("{value} is no {}", schema["type"]));
+        }
+        if schema.get("enum").is_some_and(|words| !words.as_array().unwrap().contains(value)) {
+            return Some(format!("{value} is not among {}", schema["enum"]));
+        }
+        let matches = |schema: &Value, text: &str| {
+            let pattern = schema.get("pattern").and_then(Value::as_str);
+            pattern.is_none_or(|pattern| regex_lite::Regex::new(pattern).unwrap().is_match(text))
+        };
+        match value {
+            Value::String(text)
+                if !matches(schema, text) || size("minLength").is_some_and(|least| (text.len() as u64) < least) =>
+            {
+                Some(format!("{text} is not {schema}"))
+            }
+            Value::Number(number)
+                if schema.get("minimum").is_some_and(|least| number.as_i64() < least.as_i64())
+                    || schema.get("maximum").is_some_and(|most| number.as_i64() > most.as_i64()) =>
+            {
+                Some(format!("{number} is out of {schema}"))
+            }
+            Value::Array(items) => {
+                if size("minItems").is_some_and(|least| (items.len() as u64) < least) {
+                    return Some("too few items".to_owned());
+                }
+                items.iter().find_map(|item| refuse(item, &schema["items"], root))
+            }
+            Value::Object(map) => {
+                let number = map.len() as u64;
+                if size("minProperties").is_some_and(|least| number < least)
+                    || size("maxProperties").is_some_and(|most| number > most)
+                {
+                    return Some(format!("{number} keys"));
+                }
+                let required = schema.get("required").and_then(Value::as_array);
+                if let Some(missing) =
+                    required.into_iter().flatten().find(|key| !map.contains_key(key.as_str().unwrap()))
+                {
+                    return Some(format!("{missing} is missing"));
+                }
+                map.iter().find_map(|(key, value)| {
+                    if schema.get("propertyNames").is_some_and(|names| !matches(names, key)) {
+                        return Some(format!("{key} is no name"));
+                    }
+                    match schema.get("properties").and_then(|properties| properties.get(key)) {
+                        Some(property) => refuse(value, property, root),
+                        None => match &schema["additionalProperties"] {
+                            Value::Bool(false) => Some(format!("{key} is no key")),
+                            property => refuse(value, property, root),
+                        },
+                    }
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// What the schema and what the reader say about a text.
+    fn both(text: &str) -> (Option<String>, Result<(), Vec<String>>) {
+        let mut sources = Sources::new();
+        let file = sources.add("it.yaml", text.to_owned());
+        let root = tree::parse(sources.file(file).unwrap()).0;
+        let schema = schema();
+        let refused = root.map_or(Some("not YAML".to_owned()), |root| refuse(&json(&root), &schema, &schema));
+        let read = crate::read(&sources, file);
+        (refused, read.map(drop).map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.code).collect()))
+    }
+
+    #[test]
+    fn valid_files_pass_the_schema() {
+        for text in VALID {
+            assert_eq!(both(text), (None, Ok(())));
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_wrong_shapes_as_the_reader_does() {
+        let wrong = [
+            ("simulated: 250", "simulated: \"250\""),
+            ("simulated: 250", "simulated: 0"),
+            ("simulated: 250", "simulated: 1.5"),
+            ("simulated: 250,", ""),
+            ("version: \"2.0\", size", "version: 2.0, size"),
+            ("size: 64 KiB", "size: 64KiB"),
+            ("within: 20s", "within: 20"),
+            ("speaks: mender", "speaks: carrier_pigeon"),
+            ("between: [acme, globex]", "between: [acme]"),
+            ("between: [acme, globex]", "between: acme"),
+            ("[P2, P3, P8, P11]", "[P2, P99]"),
+            ("  - enroll: {", "  - enrol: {"),
+            ("  - enroll: {", "  - within: 5s\n    enroll: {"),
+            ("    globex: {", "    Globex: {"),
+            ("gus@globex.test", "Gus von Globex"),
+        ];
+        for (right, instead) in wrong {
+            assert!(VALID[0].contains(right), "{right}");
+            let (schema, read) = both(&VALID[0].replacen(right, instead, 1));
+            assert!(schema.is_some(), "the schema takes `{instead}`");
+            assert!(read.is_err(), "the reader takes `{instead}`");
+        }
+    }
+
+    proptest! {
+        /// An editor never complains about a file that we take.
+        #[test]
+        fn what_is_read_passes_the_schema(
+            which in 0usize..3,
+            at in any::<prop::sample::Index>(),
+            length in 0usize..12,
+            piece in "[a-z0-9%:{}\\[\\], \"]{0,4}",
+        ) {
+            let mut text: Vec<char> = VALID[which].chars().collect();
+            let at = at.index(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, piece.chars());
+            let (schema, read) = both(&text.into_iter().collect::<String>());
+            if read.is_ok() {
+                prop_assert_eq!(schema, None);
+            }
+        }
+    }
+}

@@ -115,7 +115,7 @@ block! {
 block! {
     /// `enroll`, `knock`, `claim`, `decommission`.
     pub struct ByDevices with outcome: Outcome {
-        /// Groups and selections.
+        /// The devices: groups and selections.
         pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
     }
 }
@@ -123,7 +123,7 @@ block! {
 block! {
     /// Tenants come into being.
     pub struct Onboard with outcome: Outcome {
-        /// Which.
+        /// The tenants.
         pub tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
         /// Together, not one by one.
         pub at_once: bool = Shape::YesNo, Otherwise("false");
@@ -133,7 +133,7 @@ block! {
 block! {
     /// A tenant's limits are changed.
     pub struct Configure with outcome: Outcome {
-        /// Whose.
+        /// The tenant.
         pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("whose limits: `tenant: acme`");
         /// The new limit.
         pub device_limit: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
@@ -143,11 +143,11 @@ block! {
 block! {
     /// A person becomes a user of a tenant.
     pub struct AddUser with outcome: Outcome {
-        /// Who.
+        /// The person.
         pub user: Located<String> = Shape::Refers(Refers::User), Required("who: `user: ada@acme.test`");
-        /// Where.
+        /// The tenant in which.
         pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("where: `tenant: acme`");
-        /// As what.
+        /// What they may do there.
         pub role: Located<Role> = Shape::Word(Role::GIVEN), Required("what they may do there: `role: viewer`");
         /// Narrowed to these selections that are groups.
         pub only: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Groups), 1), Otherwise("all devices");
@@ -157,9 +157,9 @@ block! {
 block! {
     /// `remove_user`, `switch`.
     pub struct UserAt with outcome: Outcome {
-        /// Who.
+        /// The person.
         pub user: Located<String> = Shape::Refers(Refers::User), Required("who: `user: ada@acme.test`");
-        /// Where (into).
+        /// The tenant in which, or into which.
         pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("where: `tenant: acme`");
     }
 }
@@ -167,9 +167,9 @@ block! {
 block! {
     /// One deployment per tenant of `devices`, all under `name`.
     pub struct Deploy with outcome: Outcome {
-        /// What.
+        /// The artifact.
         pub artifact: Located<String> = Shape::Refers(Refers::Artifact), Required("what: `artifact: v2`");
-        /// To whom.
+        /// Those who get it: groups and selections.
         pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("to which devices: `devices: [hvac]`");
         /// The name that claims refer to.
         pub name: Located<String> = Shape::Declares(Named::Deployment), Required("claims refer to it: `name: first-rollout`");
@@ -179,7 +179,7 @@ block! {
 block! {
     /// A deployment is stopped.
     pub struct Abort with outcome: Outcome {
-        /// Which.
+        /// The deployment, by its name.
         pub deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("which one: `deployment: first-rollout`");
     }
 }

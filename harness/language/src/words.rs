@@ -10,25 +10,44 @@ words!(
         B5 = "B5", B6 = "B6", B7 = "B7" });
 words!(
     /// What a user may do in a tenant.
-    Role, "unknown-word", "a role" { Admin = "admin", Operator = "operator", Installer = "installer", Viewer = "viewer",
-        None = "none" });
+    Role, "unknown-word", "a role" {
+        Admin = "admin": "everything in the tenant",
+        Operator = "operator": "deploys",
+        Installer = "installer": "claims devices",
+        Viewer = "viewer": "reads",
+        None = "none": "nothing; only in claims" });
 words!(
     /// The protocol a device speaks.
     Protocol, "unknown-word", "a protocol that devices speak" { Mender = "mender" });
 words!(
     /// Whether a tenant is there before the first step.
-    Starts, "unknown-word", "a way for a tenant to start" { Ready = "ready", Absent = "absent" });
+    Starts, "unknown-word", "a way for a tenant to start" {
+        Ready = "ready": "there before the first step",
+        Absent = "absent": "a step onboards it" });
 words!(
     /// How a refusal looks (section 5 of the language).
-    Refusal, "unknown-word", "a kind of refusal" { Unseen = "unseen", Forbidden = "forbidden",
-        Unauthenticated = "unauthenticated", OverLimit = "over_limit", Conflict = "conflict", Invalid = "invalid",
-        Throttled = "throttled", Untrusted = "untrusted" });
+    Refusal, "unknown-word", "a kind of refusal" {
+        Unseen = "unseen": "answered, but for ids and times, as for a thing that never existed",
+        Forbidden = "forbidden": "known, but may not",
+        Unauthenticated = "unauthenticated": "the credential is not accepted",
+        OverLimit = "over_limit": "a count is full",
+        Conflict = "conflict": "it exists, or belongs to another",
+        Invalid = "invalid": "malformed, or not possible now",
+        Throttled = "throttled": "too fast: refused, delayed or discarded in the documented way",
+        Untrusted = "untrusted": "the tenant grants the lobby nothing" });
 words!(
     /// What an artifact does wrong on a device.
-    Misbehaviour, "unknown-word", "a way to misbehave" { NeverBoots = "never_boots", Hangs = "hangs",
-        LosesNetwork = "loses_network", FailsInstall = "fails_install", FailsCommit = "fails_commit",
-        BadChecksum = "bad_checksum", WrongDeviceType = "wrong_device_type", FailsRollback = "fails_rollback",
-        CrashesAfterCommit = "crashes_after_commit", Bricks = "bricks" });
+    Misbehaviour, "unknown-word", "a way to misbehave" {
+        NeverBoots = "never_boots": "must end rolled back",
+        Hangs = "hangs": "must end rolled back",
+        LosesNetwork = "loses_network": "must end rolled back",
+        FailsInstall = "fails_install": "must end rolled back",
+        FailsCommit = "fails_commit": "must end rolled back",
+        BadChecksum = "bad_checksum": "must never be installed",
+        WrongDeviceType = "wrong_device_type": "must never be installed",
+        FailsRollback = "fails_rollback": "nothing can save the device, the platform must say so",
+        CrashesAfterCommit = "crashes_after_commit": "nothing can save the device, the platform must say so",
+        Bricks = "bricks": "nothing can save the device, the platform must say so" });
 words!(
     /// A limit that a tenant can have.
     Limit, "unknown-word", "a limit" { DeviceLimit = "device_limit" });
@@ -37,8 +56,10 @@ words!(
     Surface, "unknown-word", "a surface" { Http = "http", Storage = "storage", Audit = "audit" });
 words!(
     /// What became of an onboarding.
-    OnboardOutcome, "unknown-word", "an outcome of onboarding" { Whole = "whole", Undone = "undone",
-        WholeOrUndone = "whole_or_undone" });
+    OnboardOutcome, "unknown-word", "an outcome of onboarding" {
+        Whole = "whole": "usable, the organisation's controls in force",
+        Undone = "undone": "no trace",
+        WholeOrUndone = "whole_or_undone": "one of the two" });
 
 impl Role {
     /// The roles that somebody can be given; `none` is only claimed.
@@ -46,5 +67,6 @@ impl Role {
         one: "a role that a user can have",
         code: "unknown-word",
         words: &["admin", "operator", "installer", "viewer"],
+        about: &[],
     };
 }

@@ -1,4 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 //! Every mistake as the person who made it sees it.
 
 use fleetproof_language::{CODES, Sources, check};
@@ -72,7 +71,7 @@ const CASES: &[Case] = &[
     ("two-verbs", &[("  - expect: { isolation", "  - within: 5s\n    expect: { isolation")]),
     ("two-verbs_really", &[("  - deploy:", "    deploy:")]),
     ("missing-key", &[(", name: first }", " }"), ("      untouched: { devices: [lifts], deployment: first }\n", "")]),
-    ("missing-key_top", &[("steps:\n", "stages:\n")]),
+    ("missing-key_top", &[("steps:\n", "afterwards:\n")]),
     ("missing-key_limit_under_provider", &[("device_limit: 300, ", "")]),
     ("missing-key_accepted", &[("[hvac, lifts] }", "[hvac, lifts], accepted: 3 }")]),
     ("missing-key_configure", &[(STEPS, "steps:\n  - configure: { tenant: acme }\n")]),

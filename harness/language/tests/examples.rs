@@ -1,27 +1,149 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-//! Whole files: what the design's examples become.
+//! Whole files: what the design's examples become, value by value, span by span.
 
-use fleetproof_language::{Sources, Step, check};
+use fleetproof_language::{Claim, Class, Protocol, Refusal, Role, Row, Scenario, Sources, Starts, Step, check};
+use std::time::Duration;
 
-fn one(path: &str) -> fleetproof_language::Scenario {
+fn valid(path: &str) -> (Sources, Scenario) {
+    let bytes = std::fs::read(format!("{}/tests/valid/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    of(path, &String::from_utf8(bytes).unwrap())
+}
+
+fn of(path: &str, text: &str) -> (Sources, Scenario) {
     let mut sources = Sources::new();
-    let text = std::fs::read(format!("{}/tests/valid/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let file = sources.add_bytes(path, text);
+    let file = sources.add(path, text.to_owned());
     let (mut scenarios, mistakes) = check(&sources, &[file]);
     let shown: Vec<String> = mistakes.iter().map(|mistake| mistake.render(&sources)).collect();
     assert!(shown.is_empty(), "{}", shown.join("\n"));
-    scenarios.pop().unwrap().1
+    (sources, scenarios.pop().unwrap().1)
 }
 
 #[test]
-fn the_examples_are_right() {
-    let quickstart = one("quickstart.yaml");
-    assert_eq!(quickstart.platform.provider.as_ref().unwrap().device_limit.value, 1000);
-    let verbs: Vec<&str> = quickstart.steps.iter().map(|step| step.verb()).collect();
+fn the_quickstart_is_typed() {
+    let (sources, it) = valid("quickstart.yaml");
+    assert_eq!(it.scenario.value, "A bad update in one building stays in that building");
+    assert_eq!(it.covers.iter().map(|row| row.value).collect::<Vec<_>>(), [Row::P2, Row::P3, Row::P8, Row::P11]);
+    let provider = it.platform.provider.as_ref().unwrap();
+    assert_eq!((provider.device_limit.value, provider.admin.as_str()), (1000, "pia@provider.test"));
+    let acme = it.platform.tenants.get("acme").unwrap();
+    assert_eq!((acme.device_limit.as_ref().unwrap().value, acme.starts), (300, Starts::Ready));
+    let v3 = it.artifacts.get("v3-broken").unwrap();
+    assert_eq!((v3.version.as_str(), v3.size.value), ("3.0", 64 * 1024));
+    assert_eq!(v3.misbehaves.as_ref().unwrap().word(), "never_boots");
+    let hvac = it.devices.get("hvac").unwrap();
+    assert_eq!((hvac.simulated.value, hvac.speaks.value, hvac.runs.as_str()), (250, Protocol::Mender, "1.0"));
+    assert_eq!(hvac.poll.as_ref().unwrap().value, Duration::from_secs(2));
+    assert_eq!(it.devices.get("lifts").unwrap().poll, None);
+
+    let verbs: Vec<&str> = it.steps.iter().map(|step| step.verb()).collect();
     assert_eq!(verbs, ["enroll", "expect", "deploy", "expect", "deploy", "expect", "expect"]);
-    let Step::Expect(expect) = &quickstart.steps[5].value else { panic!() };
-    let claims: Vec<&str> = expect.claims.iter().map(|claim| claim.name()).collect();
-    assert_eq!(claims, ["rolled_back", "untouched"]);
-    assert_eq!(one("provider-carve.yaml").steps.len(), 11);
-    assert_eq!(one("two-hats.yaml").steps.len(), 13);
+    let Step::Expect(expect) = &it.steps[5].value else { panic!() };
+    assert_eq!(expect.within.as_ref().unwrap().value, Duration::from_secs(60));
+    let claims: Vec<_> = expect.claims.iter().map(|claim| (claim.name(), claim.kind(), claim.rows())).collect();
+    assert_eq!(
+        claims,
+        [("rolled_back", Class::Eventual, &[Row::P11][..]), ("untouched", Class::Safety, &[Row::P8][..])]
+    );
+
+    // A step and a claim stand where their words stand.
+    let place = sources.place(it.steps[4].span).unwrap();
+    assert_eq!((place.line, place.column, place.length), (27, 5, 6));
+    let place = sources.place(expect.claims[1].span).unwrap();
+    assert_eq!((place.file.as_str(), place.line, place.column, place.length), ("quickstart.yaml", 31, 7, 9));
+    assert_eq!(place.text, "      untouched: { devices: [lifts], deployment: bad-rollout }");
+    let Claim::Untouched { devices, deployment } = &expect.claims[1].value else { panic!() };
+    assert_eq!((devices[0].as_str(), sources.place(devices[0].span).unwrap().column), ("lifts", 30));
+    assert_eq!(sources.place(deployment.span).unwrap().length, 11);
+}
+
+#[test]
+fn the_carve_is_typed() {
+    let (_, it) = valid("provider-carve.yaml");
+    assert_eq!(it.platform.tenants.get("north").unwrap().starts, Starts::Absent);
+    assert_eq!(it.selections.get("old-half").unwrap().share.as_ref().unwrap().value, 500_000);
+    let Step::Onboard(onboard) = &it.steps[0].value else { panic!() };
+    assert!(onboard.at_once);
+    assert_eq!(onboard.outcome.accepted.as_ref().unwrap().value, 1);
+    assert_eq!(onboard.outcome.refused.as_ref().unwrap().value, Refusal::OverLimit);
+    let Step::Onboard(nested) = &it.steps[1].value else { panic!() };
+    assert_eq!((nested.at_once, nested.outcome.by.as_ref().unwrap().as_str()), (false, "ada@acme.test"));
+    assert!(it.steps[7].outcome().is_none() && it.steps[8].outcome().is_some());
+    let Step::Expect(last) = &it.steps[10].value else { panic!() };
+    let acts: Vec<_> = last.claims.iter().map(|claim| (claim.name(), claim.acts())).collect();
+    assert_eq!(acts, [("counts", false), ("forgotten", true), ("onboarded", false), ("pool", true), ("audit", true)]);
+    let Claim::Pool { over_by, callers } = &last.claims[3].value else { panic!() };
+    assert_eq!((over_by.as_ref().unwrap().value, callers.as_ref().unwrap().value), (50, 8));
+}
+
+#[test]
+fn two_hats_are_typed() {
+    let (_, it) = valid("two-hats.yaml");
+    let acme = it.platform.tenants.get("acme").unwrap();
+    assert_eq!(acme.users.get("ivy@acme.test").unwrap().role.as_ref().unwrap().value, Role::Viewer);
+    let Step::AddUser(add) = &it.steps[7].value else { panic!() };
+    assert_eq!((add.user.as_str(), add.tenant.as_str(), add.role.value), ("pia@provider.test", "acme", Role::Admin));
+    let Step::Switch(switch) = &it.steps[5].value else { panic!() };
+    assert_eq!(switch.outcome.refused.as_ref().unwrap().value, Refusal::Unseen);
+}
+
+/// Every word of `selections`, `tags`, `only`; and what must not be taken for a mistake.
+#[test]
+fn what_is_right_is_not_reported() {
+    let (_, it) = of(
+        "right.yaml",
+        r#"
+scenario: "été: 𝄞"
+about: |
+  Two lines,
+  with {braces} and # signs.
+platform:
+  tenants:
+    acme: { admin: ada, device_limit: 10, users: { ivy: { role: operator, only: [beta] } } }
+    globex: { admin: ada }
+artifacts: { v2: { version: v2.0-rc1, size: 1 B, misbehaves: hangs } }
+devices:
+  roof-units: { tenant: acme, simulated: 8, speaks: mender, runs: '1.0', tags: [roof, north] }
+  cellar-units: { tenant: acme, simulated: 8, speaks: mender, runs: "1.10", tags: [cellar] }
+selections:
+  gamma: { from: [beta, cellar-units], except: [delta], first: 2 }
+  beta: { from: [roof-units, cellar-units], tagged: [roof, north], share: 0%, group: true }
+  delta: { from: [roof-units], first: 3, group: false }
+steps:
+- enroll: { devices: [roof-units], within: 1h }
+- enroll: { devices: [cellar-units], accepted: 2, refused: over_limit }
+- enroll: { devices: [roof-units, delta] }
+- deploy: { artifact: v2, devices: [beta, gamma], name: r1, may_fail: true, by: ivy }
+- abort: { deployment: r1, may_fail: false }
+- switch: { user: ivy, tenant: globex, refused: unseen }
+- configure: { tenant: acme, device_limit: 20 }
+- enroll: { devices: [cellar-units] }
+- expect: { stays: 0s, within: 500ms, online: { devices: [roof-units] } }
+- expect: { isolation: { between: [acme, globex], surfaces: [http, audit], skip: [{ attempt: http/x, because: "because: it is" }] } }
+- expect: { untouched: { devices: [delta], deployment: r1 } }
+"#,
+    );
+    assert_eq!(it.scenario.value, "été: 𝄞");
+    assert_eq!(it.about.as_ref().unwrap().value, "Two lines,\nwith {braces} and # signs.\n");
+    assert_eq!(it.platform.tenants.get("acme").unwrap().users.get("ivy").unwrap().only[0].value, "beta");
+    let gamma = it.selections.get("gamma").unwrap();
+    assert_eq!((gamma.from.len(), gamma.except[0].as_str(), gamma.first.as_ref().unwrap().value), (2, "delta", 2));
+    let beta = it.selections.get("beta").unwrap();
+    assert_eq!((beta.tagged.len(), beta.group.as_ref().unwrap().value), (2, true));
+    let Step::Expect(expect) = &it.steps[9].value else { panic!() };
+    let Claim::Isolation { surfaces, skip, .. } = &expect.claims[0].value else { panic!() };
+    assert_eq!((surfaces.len(), skip[0].because.as_str()), (2, "because: it is"));
+}
+
+/// Characters of several bytes do not shift what stands behind them.
+#[test]
+fn places_count_characters() {
+    let mut sources = Sources::new();
+    let text = "scenario: é 𝄞\nabout: \"é\"\ntägs: [é]\nsteps: [ { 𝄞: 1 } ]\n";
+    let file = sources.add("é.yaml", text.to_owned());
+    let (_, mistakes) = check(&sources, &[file]);
+    let places: Vec<_> = mistakes
+        .iter()
+        .map(|mistake| sources.place(mistake.span).map(|it| (it.line, it.column, it.length)).unwrap())
+        .collect();
+    assert_eq!(places, [(3, 1, 4), (4, 12, 1)]);
 }

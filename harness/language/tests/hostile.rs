@@ -50,6 +50,10 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let under = |head: &str, text: &str| {
         [head.as_bytes(), &text.repeat((LONGEST_FILE - head.len()) / text.len()).into_bytes()].concat()
     };
+    let closed = |head: &str, text: &str, end: &str| {
+        let times = (LONGEST_FILE - head.len() - end.len()) / text.len();
+        [head, &text.repeat(times), end].concat().into_bytes()
+    };
     vec![
         ("alias bomb", laughs.into()),
         ("too large", vec![b'a'; 64 << 20]),
@@ -66,21 +70,27 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("not utf-8", vec![0xff; LONGEST_FILE]),
         ("colons", fill(": ")),
         ("dashes", fill("---\n")),
-        ("commas", under("steps: [", ", ")),
+        ("commas", closed("steps: [", "a, ", "]")),
         ("quotes", fill("\"")),
         ("escapes", under("\"", "\\x41")),
-        ("anchors", under("steps: [", "&a b,")),
-        ("many keys", (0..60_000).map(|n| format!("k{n}: {n}\n")).collect::<String>().into()),
+        ("anchors", closed("scenario: x\nsteps: [", "&a b,", "]")),
+        (
+            "many keys",
+            (0..60_000)
+                .map(|n| if n == 0 { "scenario: x\n".to_owned() } else { format!("k{n}: {n}\n") })
+                .collect::<String>()
+                .into(),
+        ),
         ("one key", fill("a: 1\n")),
-        ("many mistakes on a line", under("scenario: x\nsteps: [", "{a: b},")),
+        ("many mistakes on a line", closed("scenario: x\nsteps: [", "{a: b},", "]")),
         ("many steps", under("scenario: x\nsteps:\n", "- enroll: { devices: [a, b] }\n")),
-        ("many names", under("scenario: x\nplatform: { tenants: {", "Ä: {},")),
+        ("many names", closed("scenario: x\nplatform: { tenants: {", "Ä: {},", "}}")),
         (
             "many unknown users",
             under("scenario: x\nsteps:\n", "- abort: { deployment: looooooooooooooong, by: somebody@nowhere.test }\n"),
         ),
         ("chain of selections", chain.into()),
-        ("long list", under("scenario: x\nsteps:\n- enroll: { devices: [", "a, ")),
+        ("long list", closed("scenario: x\nsteps:\n- enroll: { devices: [", "a, ", "] }")),
         (
             "enormous number",
             format!("scenario: x\nsteps: [{{ expect: {{ within: {}s }} }}]", "9".repeat(100_000)).into(),
@@ -90,7 +100,7 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("byte order mark", [b"\xef\xbb\xbf".as_slice(), VALID[0].as_bytes()].concat()),
         ("comments", fill("# x\n")),
         ("folded", under("scenario: >\n", "  x\n")),
-        ("templates", under("scenario: x\nsteps: [", "{{ x }},")),
+        ("templates", closed("scenario: x\nsteps: [", "{{ x }},", "]")),
         ("empty", Vec::new()),
     ]
 }
