@@ -129,27 +129,25 @@ fn power_cut_in_every_flash_operation_of_an_update() {
         at.into_iter().for_each(|at| body.cut_power_at(at));
         run_with(Script::default(), config("hvac-7"), body, Duration::from_secs(300), &now)
     };
-    let mut ends = std::collections::BTreeMap::<_, u64>::new();
-    let mut operation = 0;
-    loop {
+    let uncut = update(None).events;
+    let (mut olds, mut news) = (0, 0);
+    // A cut in the bootloader shows only as a longer boot, so the end is where several change nothing.
+    let (mut operation, mut unchanged) = (0, 0);
+    while unchanged < 5 {
         operation += 1;
         let outcome = update(Some(operation));
         let boots = boots(&outcome);
         let (version, healthy, _) = boots.last().unwrap();
         assert!(*healthy, "cut at {operation}: {boots:?}");
-        let artifact = if version == "v1" { OLD } else { "v2" };
+        let (artifact, word) = if version == "v1" { (OLD, "failure") } else { ("v2", "success") };
         assert_eq!(outcome.artifact(), artifact, "cut at {operation}");
         let told = outcome.wire.iter().rev().find(|note| ["success", "failure"].contains(&note.as_str()));
-        assert_eq!(told.unwrap(), if version == "v1" { "failure" } else { "success" }, "cut at {operation}");
-        *ends.entry(artifact).or_default() += 1;
-        if outcome.events == update(None).events {
-            break; // nothing was cut any more
-        }
-        assert!(operation < 1_000);
+        assert_eq!(told.unwrap(), word, "cut at {operation}");
+        unchanged = if outcome.events == uncut { unchanged + 1 } else { 0 };
+        *(if version == "v1" { &mut olds } else { &mut news }) += 1;
     }
-    // 20 pages and 79 rows of the image; a few for the settings and the record.
-    assert!((99..160).contains(&operation), "{operation}: {ends:?}");
-    assert!(ends[OLD] > 99 && ends["v2"] > 5, "{ends:?}");
+    // 20 pages and 79 rows of the image; some more for the settings and the record.
+    assert!((115..170).contains(&operation) && olds > 99 && news > 15, "{operation}: {olds} old, {news} new");
 }
 
 #[tokio::test]
