@@ -185,6 +185,8 @@ impl Known {
                     id.is_some_and(|id| self.living.contains(&(asked.own_tenant().to_owned(), kind, id.clone())))
                 };
                 match ids.iter().any(known) {
+                    // The name of an uploaded release stands in the file: not every one of them is known.
+                    false if kind == Kind::Release => Changed::Perhaps,
                     false => Changed::No,
                     // There is such a device, but perhaps nothing about it to be aborted, forgotten, cut.
                     true if asked.row.does != Does::Delete || asked.row.object != kind => Changed::Perhaps,

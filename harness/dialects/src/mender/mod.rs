@@ -21,7 +21,7 @@ mod transport;
 pub mod updates;
 pub mod users;
 
-pub use knock::Key;
+pub use knock::{Key, identity_text};
 pub use session::{Session, Standing, TenantRef};
 
 use crate::answer::{Answer, DialectError, Result, Token};

@@ -246,7 +246,20 @@ impl Mender {
         let device = self.make_pending(by, Made::new(Thing::PendingDevice, &made.name)).await?;
         let id = device.ids.get(&Kind::Device).cloned().unwrap_or_default();
         made.helpers.push(device);
+        self.in_inventory(by, &id).await?;
         Ok((made, id))
+    }
+
+    /// Waits until the inventory has heard of a device: elsewhere that takes a moment.
+    async fn in_inventory(&self, by: &Session, id: &str) -> Result<()> {
+        let deadline = self.inner.world.clock.now().after(self.inner.patience);
+        loop {
+            match self.inventory(by, id).await {
+                Err(error) if error.status() == Some(404) => {}
+                other => return other.map(drop),
+            }
+            self.wait(deadline, || "a device's place in the inventory".to_owned()).await?;
+        }
     }
 
     async fn make_pending(&self, by: &Session, made: Made) -> Result<Made> {
