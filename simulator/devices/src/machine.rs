@@ -312,7 +312,9 @@ impl Machine {
                 self.enter(Stage::Install, out);
             }
 
-            (Awaits::Installing, Input::Done | Input::Unreachable) => self.call(Awaits::Install, BodyCall::Install, out),
+            (Awaits::Installing, Input::Done | Input::Unreachable) => {
+                self.call(Awaits::Install, BodyCall::Install, out)
+            }
             (Awaits::Install, Input::Done) => self.wait(Awaits::NeedsReboot, Effect::Ask(Question::NeedsReboot), out),
             (Awaits::NeedsReboot, Input::Said(needed)) => {
                 self.change(|update| update.needs_reboot = Some(needed));

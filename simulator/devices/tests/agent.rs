@@ -58,8 +58,16 @@ fn an_update_takes_ten_requests() {
     let outcome = run(Script::default(), SimulatedBody::new("hvac-7".into(), "v1"));
     let from = outcome.wire.iter().position(|note| note.starts_with("next")).unwrap();
     let expected = [
-        "next v2 factory-v1", "downloading", "get", "installing", "rebooting", "auth 200", "installing", "success",
-        "inventory v2", "next v2 v2",
+        "next v2 factory-v1",
+        "downloading",
+        "get",
+        "installing",
+        "rebooting",
+        "auth 200",
+        "installing",
+        "success",
+        "inventory v2",
+        "next v2 v2",
     ];
     assert_eq!(outcome.wire[from..from + 10], expected);
 }
@@ -67,29 +75,34 @@ fn an_update_takes_ten_requests() {
 #[test]
 fn what_a_device_saw_of_a_good_update() {
     let outcome = run(Script::default(), SimulatedBody::new("hvac-7".into(), "v1"));
-    let kinds = |event: &&DeviceEvent| !matches!(event, DeviceEvent::Polled { status: 204 } | DeviceEvent::InventorySent { .. });
+    let kinds = |event: &&DeviceEvent| {
+        !matches!(event, DeviceEvent::Polled { status: 204 } | DeviceEvent::InventorySent { .. })
+    };
     let events: Vec<String> = outcome.events.iter().filter(kinds).map(|event| format!("{event:?}")).collect();
     let length = good_artifact("v2").len();
     let reported = |status: &str| format!(r#"Reported {{ deployment: "d1", status: "{status}", answer: 204 }}"#);
-    assert_eq!(events, [
-        r#"Booted { version: "v1", healthy: true, trial: false }"#.to_owned(),
-        "Knocked { status: 200 }".to_owned(),
-        "Authenticated".to_owned(),
-        "Polled { status: 200 }".to_owned(),
-        r#"Offered { deployment: "d1", artifact: "v2" }"#.to_owned(),
-        reported("downloading"),
-        r#"DownloadStarted { deployment: "d1" }"#.to_owned(),
-        format!(r#"Downloaded {{ deployment: "d1", bytes: {length} }}"#),
-        reported("installing"),
-        r#"InstallStarted { deployment: "d1" }"#.to_owned(),
-        reported("rebooting"),
-        r#"Booted { version: "v2", healthy: true, trial: true }"#.to_owned(),
-        "Knocked { status: 200 }".to_owned(),
-        reported("installing"),
-        r#"Committed { deployment: "d1", version: "v2" }"#.to_owned(),
-        reported("success"),
-        r#"Finished { deployment: "d1", success: true, version: "v2", inconsistent: false }"#.to_owned(),
-    ]);
+    assert_eq!(
+        events,
+        [
+            r#"Booted { version: "v1", healthy: true, trial: false }"#.to_owned(),
+            "Knocked { status: 200 }".to_owned(),
+            "Authenticated".to_owned(),
+            "Polled { status: 200 }".to_owned(),
+            r#"Offered { deployment: "d1", artifact: "v2" }"#.to_owned(),
+            reported("downloading"),
+            r#"DownloadStarted { deployment: "d1" }"#.to_owned(),
+            format!(r#"Downloaded {{ deployment: "d1", bytes: {length} }}"#),
+            reported("installing"),
+            r#"InstallStarted { deployment: "d1" }"#.to_owned(),
+            reported("rebooting"),
+            r#"Booted { version: "v2", healthy: true, trial: true }"#.to_owned(),
+            "Knocked { status: 200 }".to_owned(),
+            reported("installing"),
+            r#"Committed { deployment: "d1", version: "v2" }"#.to_owned(),
+            reported("success"),
+            r#"Finished { deployment: "d1", success: true, version: "v2", inconsistent: false }"#.to_owned(),
+        ]
+    );
 }
 
 #[test]
@@ -189,6 +202,9 @@ fn sockets_carry_the_same_update() {
         let body = SimulatedBody::new("hvac-7".into(), "v1");
         run_in(World::on_sockets(1), Script::default(), fast, body, Duration::from_millis(1_500), NOW).await
     });
-    assert_eq!(outcome.update(), ["downloading", "get", "installing", "rebooting", "auth 200", "installing", "success"]);
+    assert_eq!(
+        outcome.update(),
+        ["downloading", "get", "installing", "rebooting", "auth 200", "installing", "success"]
+    );
     assert_eq!(outcome.artifact(), "v2");
 }

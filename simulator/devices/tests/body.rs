@@ -33,7 +33,9 @@ fn boots(outcome: &Outcome) -> Vec<(String, bool, bool)> {
 
 fn finished(outcome: &Outcome) -> Option<(bool, String, bool)> {
     outcome.events.iter().find_map(|event| match event {
-        DeviceEvent::Finished { success, version, inconsistent, .. } => Some((*success, version.clone(), *inconsistent)),
+        DeviceEvent::Finished { success, version, inconsistent, .. } => {
+            Some((*success, version.clone(), *inconsistent))
+        }
         _ => None,
     })
 }

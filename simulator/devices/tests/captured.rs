@@ -309,18 +309,14 @@ fn killed_in_commit() {
 
 #[test]
 fn killed_in_download() {
-    expect(
-        Script::default(),
-        dies("Download"),
-        "downloading get failure log",
-        "Download ⚡ Cleanup",
-        OLD,
-    );
+    expect(Script::default(), dies("Download"), "downloading get failure log", "Download ⚡ Cleanup", OLD);
 }
 
 #[test]
 fn killed_on_the_way_back() {
-    for state in ["ArtifactRollback", "ArtifactRollbackReboot", "ArtifactVerifyRollbackReboot", "ArtifactFailure", "Cleanup"] {
+    for state in
+        ["ArtifactRollback", "ArtifactRollbackReboot", "ArtifactVerifyRollbackReboot", "ArtifactFailure", "Cleanup"]
+    {
         let module = Module { fails: vec!["ArtifactCommit"], ..dies(state) };
         let notes = module.notes.clone();
         let outcome = run(Script::default(), module);
@@ -352,7 +348,8 @@ fn reports_that_are_lost_on_the_way_do_not_stop_an_update() {
 
 #[test]
 fn what_the_platform_must_know_is_told_ten_times() {
-    let count = |outcome: &fixture::Outcome, word: &str| outcome.wire.iter().filter(|note| note.starts_with(word)).count();
+    let count =
+        |outcome: &fixture::Outcome, word: &str| outcome.wire.iter().filter(|note| note.starts_with(word)).count();
     // Before the commit: the tenth is taken, or none is and it goes back to the old. One more comes
     // before the installation.
     let outcome = run(Script { loses: (3..=11).collect(), ..Script::default() }, Module::new(false));
