@@ -145,7 +145,11 @@ impl Row {
             operation: self.operation.to_string(),
             method: self.method.clone(),
             path: self.path.clone(),
-            family: if self.service == "auditlogs" { Family::Audit } else { Family::Http },
+            family: match self.service.as_str() {
+                "auditlogs" => Family::Audit,
+                "storage" => Family::Storage,
+                _ => Family::Http,
+            },
             audience: self.audience,
             object: self.object,
             does: self.does,

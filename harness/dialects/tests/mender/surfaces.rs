@@ -89,7 +89,8 @@ fn each_operation_succeeds_for_whom_it_is_when_all_slots_name_own_things() {
         let surfaces = Mender::surfaces(&Platform::document()).unwrap();
         let mut failed = Vec::new();
         for (at, surface) in surfaces.known.iter().enumerate() {
-            // Logging in, as a person or a device, is a verb of its own; a log-out would end the session of all.
+            // Logging in, as a person or a device, is a verb of its own, following a link too; a log-out would end the
+            // session of all.
             if surface.does == Does::Login && surface.audience != Audience::User || surface.operation == "Logout" {
                 continue;
             }
