@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("devices", &["wire", "world"]),
     ("platform", &["wire", "world"]),
     ("claims", &["language"]),
-    ("plan", &["claims", "language"]),
+    ("plan", &["claims", "language", "world"]),
     ("dialects", &["claims", "wire", "world"]),
     ("stacks", &["platform", "world", "claims", "journal"]),
     ("engine", &["plan", "claims", "language", "journal", "stacks", "dialects", "devices", "world"]),

@@ -7,7 +7,7 @@ mod attempts;
 mod describe;
 mod population;
 
-pub use population::{PlannedDevice, Population};
+pub use population::{PlannedDevice, Population, canary};
 
 use fleetproof_claims::model::{Compiled, Surfaces};
 use fleetproof_language::{Scenario, Span};

@@ -2,7 +2,7 @@
 
 use fleetproof_language::{Located, Scenario, Selection};
 use fleetproof_world::Seeds;
-use rand::Rng;
+use rand::{Rng, RngCore};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Population {
                 let poll_ms = u64::try_from(poll.as_millis()).unwrap_or(u64::MAX).max(1);
                 population.devices.push(PlannedDevice {
                     phase: Duration::from_millis(stream.gen_range(0..poll_ms)),
-                    identity: identity(&name, index, stream.r#gen()),
+                    identity: identity(&name, index, stream.r#gen(), canary(seeds, &devices.tenant)),
                     name,
                     group: group.value.clone(),
                     tenant: devices.tenant.value.clone(),
@@ -143,12 +143,19 @@ fn index32(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// A locally administered MAC address, unique by the device's index, and a serial number.
-fn identity(name: &str, index: u32, drawn: u16) -> BTreeMap<String, String> {
+/// A word that stands in the identity of all devices of a tenant, and that nobody outside the tenant may ever read.
+#[must_use]
+pub fn canary(seeds: &Seeds, tenant: &str) -> String {
+    format!("canary-{tenant}-{:08x}", seeds.child("canaries").stream(tenant).next_u32())
+}
+
+/// A locally administered MAC address, unique by the device's index, a serial number, and the tenant's canary.
+fn identity(name: &str, index: u32, drawn: u16, canary: String) -> BTreeMap<String, String> {
     let ([_, a, b, c], [d, e]) = (index.to_be_bytes(), drawn.to_be_bytes());
     BTreeMap::from([
         ("mac".to_owned(), format!("02:{d:02x}:{e:02x}:{a:02x}:{b:02x}:{c:02x}")),
         ("serial".to_owned(), name.to_owned()),
+        ("site".to_owned(), canary),
     ])
 }
 

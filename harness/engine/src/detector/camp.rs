@@ -93,6 +93,30 @@ fn word(thing: Thing) -> &'static str {
     }
 }
 
+/// Whether the platform knows the operation that makes a thing.
+pub(super) fn can_make(surfaces: &[Surface], thing: Thing) -> bool {
+    surfaces.iter().any(|surface| surface.operation == maker(thing))
+}
+
+/// The operation that makes a thing.
+fn maker(thing: Thing) -> &'static str {
+    match thing {
+        Thing::PendingDevice | Thing::AcceptedDevice => "DeviceAuth Authenticate Device",
+        Thing::ExpectedDevice => "DeviceAuth Management Preauthorize",
+        Thing::Artifact => "Upload Artifact Deployments Management",
+        Thing::Deployment => "Deployments Create Deployment",
+        Thing::User(_) => "Create User Management",
+        Thing::Role => "Create Role",
+        Thing::Token => "Create Personal Access Token",
+        Thing::Tenant => "Create new Tenant",
+        Thing::Group => "Assign Group",
+        Thing::Filter => "Create Filter",
+        Thing::Tag => "Assign Tags",
+        Thing::Attribute => "Assign Attributes",
+        Thing::Settings => "Update User Settings",
+    }
+}
+
 /// One tenant, ready to attack and to be attacked.
 pub(super) struct Camp {
     pub(super) seat: Seat,
@@ -112,7 +136,12 @@ pub(super) struct Camp {
 
 impl Camp {
     /// Makes users, device and objects.
-    pub(super) async fn pitch(mender: &Mender, seat: &Seat, names: &Names) -> Result<Self, DetectorError> {
+    pub(super) async fn pitch(
+        mender: &Mender,
+        surfaces: &[Surface],
+        seat: &Seat,
+        names: &Names,
+    ) -> Result<Self, DetectorError> {
         let word = format!("canary-{}-{}", seat.at.name, names.label);
         let mut users = BTreeMap::new();
         for role in Role::ALL {
@@ -129,7 +158,7 @@ impl Camp {
             estate: Set::default(),
             canaries: Canaries::new([]),
         };
-        camp.settle(mender, names).await?;
+        camp.settle(mender, surfaces, names).await?;
         Ok(camp)
     }
 
@@ -138,39 +167,47 @@ impl Camp {
         self.users.get(&Role::Admin).map(|(_, session)| session).ok_or(DetectorError::NoCamp)
     }
 
-    async fn settle(&mut self, mender: &Mender, names: &Names) -> Result<(), DetectorError> {
+    /// Makes the standing objects, each kind that the platform knows how to make.
+    async fn settle(&mut self, mender: &Mender, surfaces: &[Surface], names: &Names) -> Result<(), DetectorError> {
         let by = self.admin()?.clone();
-        let mut made = Vec::new();
-        let none = Have::new();
-        match mender.make(&by, Thing::Attribute, &names.fresh(&self.word), &none).await {
-            Ok(device) => {
-                self.device.clone_from(&device.device);
-                made.push(device);
+        let knows = |thing: Thing| can_make(surfaces, thing);
+        let mut made: Vec<Made> = Vec::new();
+        if knows(Thing::Attribute) {
+            match mender.make(&by, Thing::Attribute, &names.fresh(&self.word), &Have::new()).await {
+                Ok(device) => {
+                    self.device.clone_from(&device.device);
+                    made.push(device);
+                }
+                Err(error) if error.status() == Some(422) => {
+                    self.no_device = Some(format!("{} has no place for another device", self.seat.at.name));
+                    made.push(mender.make(&by, Thing::PendingDevice, &names.fresh(&self.word), &Have::new()).await?);
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) if error.status() == Some(422) => {
-                self.no_device = Some(format!("{} has no place for another device", self.seat.at.name));
-                made.push(mender.make(&by, Thing::PendingDevice, &names.fresh(&self.word), &none).await?);
-            }
-            Err(error) => return Err(error.into()),
+        } else {
+            self.no_device = Some("the platform lets no devices in".to_owned());
         }
         let mut have = Have::new();
-        if let Some(device) = made[0].id(Kind::Device) {
-            have.insert(Kind::Device, device.to_owned());
-        }
-        for thing in [Thing::Tag, Thing::Group, Thing::Artifact] {
-            made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
-        }
-        for (kind, at) in [(Kind::Group, 2), (Kind::Release, 3)] {
-            if let Some(name) = made[at].id(kind) {
-                have.insert(kind, name.to_owned());
+        for thing in [
+            Thing::Tag,
+            Thing::Group,
+            Thing::Artifact,
+            Thing::Deployment,
+            Thing::User(Role::Viewer),
+            Thing::Role,
+            Thing::Token,
+            Thing::Filter,
+            Thing::Settings,
+        ] {
+            for kind in [Kind::Device, Kind::Group, Kind::Release] {
+                if let Some(id) = made.iter().find_map(|made| made.id(kind)) {
+                    have.insert(kind, id.to_owned());
+                }
+            }
+            if knows(thing) {
+                made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
             }
         }
-        for thing in
-            [Thing::Deployment, Thing::User(Role::Viewer), Thing::Role, Thing::Token, Thing::Filter, Thing::Settings]
-        {
-            made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
-        }
-        // The newest first: of two devices the one that stands alone is asked for.
         let ids = made.iter().flat_map(|made| made.ids.iter());
         let told = ids.filter(|(kind, _)| !matches!(kind, Kind::Tenant | Kind::Email | Kind::Identity));
         let words = told.map(|(_, id)| id.clone()).chain([self.word.clone()]).collect::<Vec<_>>();

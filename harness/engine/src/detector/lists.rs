@@ -86,7 +86,7 @@ impl Field {
         let by = victim.admin()?;
         let mut set = Set::default();
         let mut have = Have::new();
-        for thing in MORE {
+        for thing in MORE.into_iter().filter(|thing| super::camp::can_make(&self.surfaces, *thing)) {
             let made = self.mender.make(by, thing, &self.names.fresh(&victim.word), &have).await?;
             for kind in [Kind::Device, Kind::Release] {
                 if let Some(id) = made.ids.get(&kind) {

@@ -14,7 +14,7 @@ mod round;
 mod tell;
 
 use camp::{Camp, Names};
-use fleetproof_claims::model::{BodyTemplate, Compiled, Identity, Surface, Surfaces};
+use fleetproof_claims::model::{BodyTemplate, Compiled, Surface, Surfaces};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Attempted, Verdict, What};
@@ -150,7 +150,7 @@ async fn run(
     };
     let mut outcome = Ok(Vec::new());
     for seat in &ctx.seats {
-        match Camp::pitch(&field.mender, seat, &field.names).await {
+        match Camp::pitch(&field.mender, &field.surfaces, seat, &field.names).await {
             Ok(camp) => drop(field.camps.insert(seat.at.name.to_string(), camp)),
             Err(error) => outcome = Err(error),
         }
@@ -220,9 +220,4 @@ fn summed(compiled: &Compiled, attempted: Vec<Attempted>) -> Detection {
             .filter(|a| matches!(a.verdict, Verdict::Failed | Verdict::Inconclusive))
             .collect(),
     }
-}
-
-/// Whether this identity is a credential bent on purpose, or none.
-pub(crate) fn is_bent(identity: &Identity) -> bool {
-    matches!(identity, Identity::Forged(..) | Identity::Nobody)
 }

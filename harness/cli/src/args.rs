@@ -1,0 +1,178 @@
+//! What the command line understands.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Proves that a multi-tenant device-fleet platform keeps its tenants apart, holds its quotas and rolls back bad updates.
+#[derive(Debug, Parser)]
+#[command(name = "fleetproof", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios: files, or folders of `*.yaml`
+    Run(Run),
+    /// Read and validate every file, report all mistakes of all files, run nothing
+    Check(Paths),
+    /// What would run: steps, attempts per claim, drawn choices, what is skipped and why
+    Plan(Plan),
+    /// Print the JSON Schema of scenario files
+    Schema,
+    /// The catalogue of claims, and of every attempt behind them
+    Claims,
+    /// The catalogue of defects that the reference platform can be started with
+    Defects(Defects),
+    /// Run the reference platform alone, for a person or a real client to try
+    Serve(Serve),
+    /// Print a report of a recorded run
+    Report(Report),
+    /// Run a recorded run again: same scenarios, same seed; say whether the traces are the same
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Paths {
+    /// Files, or folders of `*.yaml`
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    /// The clock: virtual jumps and replays bit for bit; real runs on loopback sockets
+    #[arg(long, value_enum, default_value_t = Clock::Virtual)]
+    pub(crate) clock: Clock,
+    /// The seed of every choice; drawn and printed when it is not given
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Only scenarios that bear this tag (may be given several times: any of them)
+    #[arg(long)]
+    pub(crate) tag: Vec<String>,
+    /// How many scenarios run at once [default: the number of processors]
+    #[arg(long)]
+    pub(crate) jobs: Option<usize>,
+    /// Go on with further scenarios after one did not pass
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// All scenarios skipped ends with 0
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// How long one scenario may take on the wall clock (`90s`, `10m`) [default: twice its budget and two minutes]
+    #[arg(long, value_parser = duration)]
+    pub(crate) wall_limit: Option<Duration>,
+    /// Put the run's files exactly there [default: `.fleetproof/runs/<run id>`]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Start the reference platform with this defect
+    #[arg(long, value_name = "NAME")]
+    pub(crate) seeded_defect: Option<String>,
+    /// What is printed on standard output: nothing, or the report as JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    /// The seed of every choice
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print every attempt
+    #[arg(long)]
+    pub(crate) attempts: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Defects {
+    /// Print names only, a line each
+    #[arg(long)]
+    pub(crate) names: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// A scenario whose `platform:` part is set up [default: a provider and one tenant called `demo`]
+    pub(crate) file: Option<PathBuf>,
+    /// Where users and devices come in
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Start the platform with this defect
+    #[arg(long, value_name = "NAME")]
+    pub(crate) seeded_defect: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// A run's folder, a run id, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) run: PathBuf,
+    /// As JUnit XML
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) junit: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// A run's folder, a run id, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) run: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Clock {
+    Virtual,
+    Real,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// A duration as the language writes it: a whole number and `ms`, `s`, `m` or `h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| format!("`{text}` is no duration: write `90s` or `10m`"))?;
+    let milliseconds = match unit {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        _ => return Err(format!("`{text}` has no unit: write `90s` or `10m`")),
+    };
+    milliseconds.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is too long"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert!(duration("90").is_err());
+        assert!(duration("s").is_err());
+        assert!(duration("99999999999999999999s").is_err());
+        assert!(duration("18446744073709551615h").is_err());
+    }
+}

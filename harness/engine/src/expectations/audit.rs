@@ -1,0 +1,102 @@
+//! `audit`: each change once, with its actor, in the right log, in no other.
+
+use crate::proof::{Proof, Seen};
+use crate::run::{Result, Run};
+use crate::shared::Change;
+use fleetproof_claims::{Change as Owed, Entry, Finding, reconcile};
+use fleetproof_dialects::AuditDue;
+use fleetproof_dialects::mender::logs::AuditRow;
+use fleetproof_language::Located;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Holds the logs of all tenants against the ledger of changes; what is wrong in a named tenant's log, or belongs there,
+/// counts.
+pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<Seen> {
+    let expected = "every change stands once, with its actor, in the right log and in no other";
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut rows: BTreeMap<String, Vec<AuditRow>> = BTreeMap::new();
+    let all: Vec<_> = run.people.tenants().map(|tenant| tenant.at.clone()).collect();
+    for at in all {
+        let admin = run.people.admin(&at.name).await?;
+        rows.insert(at.id.to_string(), run.mender.audit_log(&admin).await?);
+        names.insert(at.id.to_string(), at.name.to_string());
+    }
+    let changes: Vec<Change> = run.shared.changes();
+    let (mut due, mut explained) = (Vec::new(), BTreeSet::new());
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for change in &changes {
+        let at = Owed { log: change.due.tenant.to_string(), entry: entry_due(&change.due, &rows, &mut taken) };
+        if change.due.demanded {
+            due.push(at);
+        } else {
+            explained.insert((at.log, at.entry));
+        }
+    }
+    explained.extend(run.founding_entries.iter().cloned());
+    let logs: BTreeMap<String, Vec<Entry>> =
+        rows.iter().map(|(tenant, rows)| (tenant.clone(), rows.iter().map(entry_seen).collect())).collect();
+    let findings = reconcile(&due, &logs, |log, entry| explained.contains(&(log.to_owned(), entry.clone())));
+
+    let wanted: BTreeSet<String> =
+        tenants.iter().filter_map(|name| run.people.tenant(name).map(|tenant| tenant.at.id.to_string())).collect();
+    let concerns = |finding: &Finding| match finding {
+        Finding::Missing(change) | Finding::Unexplained(change) => wanted.contains(&change.log),
+        Finding::Doubled { change, .. } => wanted.contains(&change.log),
+        Finding::Misplaced { change, found_in } => wanted.contains(&change.log) || wanted.contains(found_in),
+    };
+    let wrong: Vec<String> = findings.iter().filter(|finding| concerns(finding)).map(|finding| told(finding, &names)).collect();
+    let subject: Vec<&Change> = changes.iter().filter(|change| wanted.contains(&*change.due.tenant)).collect();
+    let anomaly = findings.iter().filter(|finding| concerns(finding)).find_map(|finding| first_event(finding, &subject));
+    let mut proof = Proof::of(expected).evidence(subject.iter().map(|change| change.seq));
+    proof.anomaly = anomaly;
+    Ok(Seen::of(proof, subject.len(), wrong, "changes stand where they belong"))
+}
+
+fn entry_seen(row: &AuditRow) -> Entry {
+    Entry {
+        actor: row.actor.clone(),
+        action: row.action.clone(),
+        object_type: row.object_type.clone(),
+        object: row.object.clone(),
+    }
+}
+
+/// The entry that a change calls for. Where the answer did not tell the object's id, the log may: by the object's name.
+fn entry_due(due: &AuditDue, rows: &BTreeMap<String, Vec<AuditRow>>, taken: &mut BTreeSet<String>) -> Entry {
+    let named = |row: &&AuditRow| {
+        due.object_name.as_deref() == Some(row.object_name.as_str())
+            && *row.action == *due.action
+            && *row.object_type == *due.object_type
+            && !taken.contains(&row.object)
+    };
+    let object = match &due.object_id {
+        Some(id) => id.to_string(),
+        None => {
+            let found = rows.get(&*due.tenant).into_iter().flatten().find(named).map(|row| row.object.clone());
+            found.unwrap_or_else(|| due.object_name.as_deref().unwrap_or("?").to_owned())
+        }
+    };
+    if due.object_id.is_none() {
+        taken.insert(object.clone());
+    }
+    Entry { actor: due.actor.to_string(), action: due.action.to_string(), object_type: due.object_type.to_string(), object }
+}
+
+/// A finding with the scenario's names of tenants in place of the platform's ids.
+fn told(finding: &Finding, names: &BTreeMap<String, String>) -> String {
+    names.iter().fold(finding.to_string(), |text, (id, name)| text.replace(id.as_str(), &format!("`{name}`")))
+}
+
+/// The event of the change that a finding is about.
+fn first_event(finding: &Finding, changes: &[&Change]) -> Option<u64> {
+    let (Finding::Missing(about)
+    | Finding::Unexplained(about)
+    | Finding::Doubled { change: about, .. }
+    | Finding::Misplaced { change: about, .. }) = finding;
+    let same = |change: &&&Change| {
+        *change.due.action == *about.entry.action
+            && *change.due.actor == *about.entry.actor
+            && change.due.object_id.as_deref().is_none_or(|id| id == about.entry.object)
+    };
+    changes.iter().find(same).map(|change| change.seq)
+}

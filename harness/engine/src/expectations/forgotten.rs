@@ -1,0 +1,38 @@
+//! `forgotten`: identity, inventory and deployments are gone there; credentials are dead.
+
+use crate::lookups;
+use crate::proof::{Proof, Seen};
+use crate::run::{Result, Run};
+use fleetproof_language::Located;
+
+/// Repeats the look-ups that found each device before it went.
+pub(super) async fn look(run: &mut Run, devices: &[Located<String>], tenant: &str) -> Result<Seen> {
+    let devices = run.devices(devices);
+    let expected = format!("nothing of these devices is left in `{tenant}`, and their credentials open nothing");
+    let admin = run.people.admin(tenant).await?;
+    let (mut wrong, mut unknown, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+    for device in &devices {
+        let name = run.name_of(*device);
+        let gone = run.gone.get(device).and_then(|gone| gone.iter().rev().find(|gone| gone.tenant == tenant)).cloned();
+        let Some(gone) = gone else {
+            wrong.push(format!("`{name}` was never decommissioned"));
+            continue;
+        };
+        if !gone.found.contains("credentials") || !gone.found.contains("devices") {
+            unknown.push(format!("`{name}` was not found before, so that it is not found now proves nothing"));
+            continue;
+        }
+        let left = lookups::found(run, &admin, *device, &gone.id).await?;
+        if !left.is_empty() {
+            wrong.push(format!("`{name}` is still found in {}", left.into_iter().collect::<Vec<_>>().join(", ")));
+            continue;
+        }
+        evidence.push(gone.seq);
+        evidence.extend(run.shared.record(|record| record.devices[*device as usize].retired.map(|(_, seq)| seq)));
+    }
+    let proof = Proof::of(expected).evidence(evidence);
+    if wrong.is_empty() && !unknown.is_empty() {
+        return Ok(Seen::Hidden(proof.actual("the same look-ups did not find them before").details(unknown)));
+    }
+    Ok(Seen::of(proof, devices.len(), wrong, "devices are forgotten"))
+}

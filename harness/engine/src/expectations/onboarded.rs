@@ -1,0 +1,63 @@
+//! `onboarded`: a tenant is whole, or there is no trace of it.
+
+use crate::proof::{Proof, Seen};
+use crate::run::{Result, Run};
+use fleetproof_journal::What;
+use fleetproof_language::{Located, OnboardOutcome};
+
+/// Looks at every part of each tenant.
+pub(super) async fn look(run: &mut Run, tenants: &[Located<String>], outcome: OnboardOutcome) -> Result<Seen> {
+    let expected = match outcome {
+        OnboardOutcome::Whole => "every tenant is whole: listed, limited as asked, open to its admin",
+        OnboardOutcome::Undone => "no trace is left of any of these tenants",
+        OnboardOutcome::WholeOrUndone => "every tenant is whole, or there is no trace of it",
+    };
+    let (mut wrong, mut evidence) = (Vec::new(), Vec::new());
+    for tenant in tenants {
+        let signs = signs(run, tenant).await?;
+        let present = signs.iter().filter(|(_, there)| *there).count();
+        let whole = present == signs.len();
+        let good = match outcome {
+            OnboardOutcome::Whole => whole,
+            OnboardOutcome::Undone => present == 0,
+            OnboardOutcome::WholeOrUndone => whole || present == 0,
+        };
+        if good {
+            let state = if whole { "is whole" } else { "left no trace" };
+            let text = format!("`{}` {state}", tenant.value);
+            evidence.push(run.shared.emit("engine", None, What::Note { text }));
+        } else {
+            let told: Vec<String> =
+                signs.iter().map(|(what, there)| format!("{what}: {}", if *there { "yes" } else { "no" })).collect();
+            wrong.push(format!("`{}`: {}", tenant.value, told.join(", ")));
+        }
+    }
+    Ok(Seen::of(Proof::of(expected).evidence(evidence), tenants.len(), wrong, "tenants are as they should be"))
+}
+
+/// Each part of a tenant, and whether it is there.
+async fn signs(run: &mut Run, tenant: &str) -> Result<Vec<(&'static str, bool)>> {
+    let Some(declared) = run.plan.scenario.platform.tenants.get(tenant).cloned() else { return Ok(Vec::new()) };
+    let mut signs = Vec::new();
+    if run.people.tenant(Run::PROVIDER).is_some() {
+        let provider = run.people.admin(Run::PROVIDER).await?;
+        let rows = run.mender.tenants(&provider).await?;
+        let row = rows.iter().find(|row| row.name == tenant);
+        signs.push(("in the provider's list", row.is_some()));
+        let limit = run.limits.get(tenant).copied().or_else(|| declared.device_limit.as_ref().map(|l| i64::from(l.value)));
+        signs.push(("limited as asked", row.is_some_and(|row| Some(row.device_limit) == limit)));
+    }
+    let password = run.people.password(&declared.admin);
+    match run.mender.login(&declared.admin, &password, None).await {
+        Ok(session) => {
+            signs.push(("its admin gets in", true));
+            let info = run.mender.tenant_info(&session).await?;
+            signs.push(("its admin finds herself there", info.row.name == tenant));
+            signs.push(("it has a token for devices", !info.token.is_empty()));
+            signs.push(("its device list answers", run.mender.devices(&session, None).await.is_ok()));
+        }
+        Err(error) if error.status() == Some(401) => signs.push(("its admin gets in", false)),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(signs)
+}

@@ -1,0 +1,53 @@
+//! `reported`: the platform's version and outcome are the devices' own.
+
+use super::platform_view;
+use crate::proof::{Proof, Seen};
+use crate::run::{Result, Run};
+use fleetproof_language::Located;
+use std::collections::BTreeMap;
+
+/// Compares, device by device, what it runs and how each of its updates ended with what the platform shows.
+pub(super) async fn look(run: &mut Run, devices: &[Located<String>]) -> Result<Seen> {
+    let devices = run.devices(devices);
+    let told = platform_view::versions(run, &devices).await?;
+    let mut shown = BTreeMap::new();
+    for (name, deployed) in run.deployments.clone() {
+        let statuses = platform_view::statuses(run, &name).await?;
+        for (tenant, id) in deployed.ids {
+            for device in deployed.devices.iter().filter(|device| run.tenant_of(**device) == tenant) {
+                shown.insert((*device, id.clone()), (name.clone(), statuses.get(device).cloned()));
+            }
+        }
+    }
+    let (mut wrong, mut evidence) = (Vec::new(), Vec::new());
+    run.shared.record(|record| {
+        for device in &devices {
+            let (seen, name) = (&record.devices[*device as usize], run.name_of(*device));
+            match told.get(device) {
+                Some(version) if *version == seen.running => evidence.extend(seen.told.as_ref().map(|(_, _, seq)| *seq)),
+                Some(version) => wrong.push(format!("`{name}` runs {}, the platform says {version}", seen.running)),
+                None => wrong.push(format!("`{name}` runs {}, the platform says nothing", seen.running)),
+            }
+            for update in &seen.updates {
+                let Some((deployment, status)) = shown.get(&(*device, update.deployment.clone())) else {
+                    wrong.push(format!("`{name}` was offered `{}`, which the scenario never deployed to it", update.artifact));
+                    continue;
+                };
+                let status = status.as_deref().unwrap_or("absent");
+                let own = update.finished.as_ref().map(|finished| (finished.success, finished.seq));
+                match (own, status) {
+                    (Some((true, seq)), "success" | "already-installed") | (Some((false, seq)), "failure" | "aborted") => {
+                        evidence.push(seq);
+                    }
+                    (Some((success, _)), _) => {
+                        let own = if success { "a success" } else { "a failure" };
+                        wrong.push(format!("`{deployment}` on `{name}` was {own}, the platform shows `{status}`"));
+                    }
+                    (None, _) => wrong.push(format!("`{name}` is still busy with `{deployment}`")),
+                }
+            }
+        }
+    });
+    let proof = Proof::of("the platform shows of every device what is true of it").evidence(evidence);
+    Ok(Seen::of(proof, devices.len(), wrong, "devices are shown as they are"))
+}

@@ -1,0 +1,102 @@
+//! The population at work: one task per device, each with a line on which orders reach it.
+
+use crate::shared::{Eyes, Shared};
+use fleetproof_devices::{DeviceConfig, Key, Order, Shelf, SimulatedBody, run_device};
+use fleetproof_plan::Population;
+use fleetproof_world::{Name, World};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a simulated device takes to boot.
+const BOOT_TIME: Duration = Duration::from_secs(1);
+
+/// The devices of a scenario. A device that got no order yet costs nothing but its line.
+pub(crate) struct Fleet {
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+    waiting: Vec<Option<Waiting>>,
+    world: World,
+    shared: Shared,
+    shelf: Shelf,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// A device that was not started yet.
+struct Waiting {
+    orders: mpsc::UnboundedReceiver<Order>,
+    name: Arc<str>,
+    identity: BTreeMap<String, String>,
+    runs: String,
+    poll: Duration,
+    phase: Duration,
+}
+
+impl Fleet {
+    /// The planned devices, none of them started.
+    pub(crate) fn new(world: &World, shared: &Shared, population: &Population) -> Self {
+        let (mut orders, mut waiting) = (Vec::new(), Vec::new());
+        for device in &population.devices {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            orders.push(sender);
+            waiting.push(Some(Waiting {
+                orders: receiver,
+                name: device.name.as_str().into(),
+                identity: device.identity.clone(),
+                runs: device.runs.clone(),
+                poll: device.poll,
+                phase: device.phase,
+            }));
+        }
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        Self { orders, waiting, world: world.clone(), shared: shared.clone(), shelf: Shelf::default(), stop, tasks }
+    }
+
+    /// Lets a device show its identity at `server` with its tenant's token; it goes on by itself from there.
+    pub(crate) fn knock(&mut self, device: u32, server: &Name, tenant_token: &Arc<str>) {
+        let index = device as usize;
+        if let Some(waiting) = self.waiting.get_mut(index).and_then(Option::take) {
+            let world = World { seeds: self.world.seeds.child("devices").child(&waiting.name), ..self.world.clone() };
+            let key = Key::from_stream(&mut world.seeds.stream("key"));
+            let config = DeviceConfig {
+                index: device,
+                name: waiting.name,
+                identity: waiting.identity,
+                tenant_token: tenant_token.clone(),
+                server: server.clone(),
+                device_type: fleetproof_devices::DEVICE_TYPE.to_owned(),
+                version: waiting.runs.clone(),
+                poll: waiting.poll,
+                phase: waiting.phase,
+                boot_time: BOOT_TIME,
+                shelf: self.shelf.clone(),
+            };
+            let body = SimulatedBody::new(config.name.clone(), &waiting.runs);
+            let eyes = Eyes(self.shared.clone());
+            self.tasks.spawn(run_device(world, config, key, body, eyes, waiting.orders, self.stop.clone()));
+        }
+        self.order(device, Order::Knock);
+    }
+
+    /// Tells a device that it is no longer wanted: one last authenticated poll, then silence.
+    pub(crate) fn retire(&self, device: u32) {
+        self.order(device, Order::Retire);
+    }
+
+    /// Ends all devices, and waits until none runs any more.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn order(&self, device: u32, order: Order) {
+        // A device whose task ended (bricked, or stopped with the run) hears nothing any more.
+        if let Some(line) = self.orders.get(device as usize) {
+            let _: Result<(), _> = line.send(order);
+        }
+    }
+}

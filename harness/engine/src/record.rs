@@ -1,0 +1,159 @@
+//! What is known of the devices so far: everything they did, with the number of the event that says so.
+//!
+//! The record is what claims are judged on. It is written by the witnesses of the devices and read by
+//! `expectations`; it knows no platform.
+
+use fleetproof_devices::DeviceEvent;
+use fleetproof_world::Stamp;
+
+/// The number of an event in the journal.
+pub type Seq = u64;
+
+/// Everything that the devices did.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// By index in the population.
+    pub devices: Vec<DeviceRecord>,
+    /// Polls that were answered; they are counted, not listed.
+    pub polls: u64,
+}
+
+/// What one device did.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceRecord {
+    /// When it was last let in after it had not been.
+    pub authenticated: Option<(Stamp, Seq)>,
+    /// The last answer at the door: status of the authentication request.
+    pub knocked: Option<(Stamp, u16, Seq)>,
+    /// When it last had an update poll answered with success.
+    pub served: Option<Stamp>,
+    /// The version that it runs, as it knows itself, and whether it came up healthy.
+    pub running: String,
+    /// Whether the last boot was healthy.
+    pub healthy: bool,
+    /// The version that it last told the platform.
+    pub told: Option<(Stamp, String, Seq)>,
+    /// Its updates, by deployment id, in the order in which they were offered.
+    pub updates: Vec<Update>,
+    /// The answer to its last authenticated poll before it fell silent.
+    pub retired: Option<(u16, Seq)>,
+    /// Its last change: since when nothing new happened on it.
+    pub changed: Stamp,
+}
+
+/// One update on one device.
+#[derive(Clone, Debug, Default)]
+pub struct Update {
+    /// The platform's id of the deployment.
+    pub deployment: String,
+    /// The artifact that was offered.
+    pub artifact: String,
+    /// When it was offered.
+    pub offered: Option<Seq>,
+    /// When the download began.
+    pub download_started: Option<Seq>,
+    /// When all of it was there.
+    pub downloaded: Option<Seq>,
+    /// When the installation began.
+    pub install_started: Option<Seq>,
+    /// Every boot since then: version, healthy, event.
+    pub boots: Vec<(String, bool, Seq)>,
+    /// Every status that it reported: status, the platform's answer, event.
+    pub reports: Vec<(String, u16, Seq)>,
+    /// How it ended on the device.
+    pub finished: Option<Finished>,
+}
+
+/// How an update ended on a device.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// It runs the new version.
+    pub success: bool,
+    /// The version that it runs now.
+    pub version: String,
+    /// Neither the old nor the new one can be trusted.
+    pub inconsistent: bool,
+    /// When.
+    pub at: Stamp,
+    /// The event.
+    pub seq: Seq,
+}
+
+impl Record {
+    /// An empty record for a population in which device `i` runs `versions[i]`.
+    pub fn new(versions: impl IntoIterator<Item = String>) -> Self {
+        let device = |running| DeviceRecord { running, healthy: true, ..DeviceRecord::default() };
+        Self { devices: versions.into_iter().map(device).collect(), polls: 0 }
+    }
+
+    /// Takes note of an event. Routine polls have no event of their own: their `seq` is ignored.
+    pub fn note(&mut self, at: Stamp, device: u32, what: &DeviceEvent, seq: Seq) {
+        let Some(record) = self.devices.get_mut(device as usize) else { return };
+        if !matches!(what, DeviceEvent::Polled { .. }) {
+            record.changed = at;
+        }
+        match what {
+            DeviceEvent::Polled { status } => {
+                self.polls += 1;
+                if (200..300).contains(status) {
+                    record.served = Some(at);
+                }
+            }
+            DeviceEvent::Knocked { status } => record.knocked = Some((at, *status, seq)),
+            DeviceEvent::Authenticated => record.authenticated = Some((at, seq)),
+            DeviceEvent::InventorySent { status, version } => {
+                if (200..300).contains(status) {
+                    record.told = Some((at, version.clone(), seq));
+                }
+            }
+            DeviceEvent::Booted { version, healthy, .. } => {
+                record.running.clone_from(version);
+                record.healthy = *healthy;
+                if let Some(update) = record.updates.iter_mut().rev().find(|update| update.finished.is_none()) {
+                    update.boots.push((version.clone(), *healthy, seq));
+                }
+            }
+            DeviceEvent::Retired { status } => record.retired = Some((*status, seq)),
+            DeviceEvent::Offered { deployment, artifact } => {
+                let update = record.update(deployment);
+                update.artifact.clone_from(artifact);
+                update.offered.get_or_insert(seq);
+            }
+            DeviceEvent::DownloadStarted { deployment } => {
+                record.update(deployment).download_started.get_or_insert(seq);
+            }
+            DeviceEvent::Downloaded { deployment, .. } => {
+                record.update(deployment).downloaded.get_or_insert(seq);
+            }
+            DeviceEvent::InstallStarted { deployment } => {
+                record.update(deployment).install_started.get_or_insert(seq);
+            }
+            DeviceEvent::Reported { deployment, status, answer } => {
+                record.update(deployment).reports.push((status.clone(), *answer, seq));
+            }
+            DeviceEvent::Finished { deployment, success, version, inconsistent } => {
+                record.running.clone_from(version);
+                let finished =
+                    Finished { success: *success, version: version.clone(), inconsistent: *inconsistent, at, seq };
+                record.update(deployment).finished = Some(finished);
+            }
+            DeviceEvent::Committed { .. } | DeviceEvent::RolledBack { .. } | DeviceEvent::Unreachable { .. } => {}
+        }
+    }
+}
+
+impl DeviceRecord {
+    /// What it did for the deployment with this id, if it ever heard of it.
+    #[must_use]
+    pub fn heard_of(&self, deployment: &str) -> Option<&Update> {
+        self.updates.iter().find(|update| update.deployment == deployment)
+    }
+
+    fn update(&mut self, deployment: &str) -> &mut Update {
+        let position = self.updates.iter().position(|update| update.deployment == deployment).unwrap_or_else(|| {
+            self.updates.push(Update { deployment: deployment.to_owned(), ..Update::default() });
+            self.updates.len() - 1
+        });
+        &mut self.updates[position]
+    }
+}

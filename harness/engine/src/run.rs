@@ -1,0 +1,192 @@
+//! One run of one scenario: what is known while it lasts.
+
+use crate::fleet::Fleet;
+use crate::people::{People, PeopleError};
+use crate::shared::Shared;
+use fleetproof_dialects::DialectError;
+use fleetproof_dialects::mender::{Mender, TenantRef};
+use fleetproof_journal::{Place, Verdict};
+use fleetproof_language::{Located, Sources, Span};
+use fleetproof_plan::Plan;
+use fleetproof_world::{Stamp, World};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Everything that steps and claims work with. The dispatcher owns it; steps borrow it one after another.
+pub(crate) struct Run {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) world: World,
+    pub(crate) shared: Shared,
+    pub(crate) mender: Mender,
+    pub(crate) people: People,
+    pub(crate) fleet: Fleet,
+    /// What the platform calls each device, once it knows it.
+    pub(crate) ids: Vec<Option<String>>,
+    /// Devices that the platform let in and has not let go, by tenant: the ledger of counts.
+    pub(crate) accepted: BTreeMap<String, BTreeSet<u32>>,
+    /// Limits as the harness set them, by tenant.
+    pub(crate) limits: BTreeMap<String, i64>,
+    /// Deployments by the scenario's name.
+    pub(crate) deployments: BTreeMap<String, Deployed>,
+    /// Artifacts that are on the platform, by tenant and scenario name.
+    pub(crate) uploaded: BTreeSet<(String, String)>,
+    /// What each decommissioned device was on the platform before.
+    pub(crate) gone: BTreeMap<u32, Vec<Gone>>,
+    /// Verbs that somebody entitled carried out in this run: the controls of refusals.
+    pub(crate) carried_out: BTreeSet<&'static str>,
+    /// Refusals whose control has not been seen yet: verb and where it stands.
+    pub(crate) uncontrolled: Vec<(&'static str, Span)>,
+    /// Audit entries that were there before anybody asked for anything: log and entry.
+    pub(crate) founding_entries: BTreeSet<(String, fleetproof_claims::Entry)>,
+    /// When the scenario's time is used up.
+    pub(crate) budget: Stamp,
+    /// Cancelled by a signal or the watchdog.
+    pub(crate) stop: CancellationToken,
+}
+
+/// A deployment of the scenario: one on the platform for each tenant.
+#[derive(Clone, Debug)]
+pub(crate) struct Deployed {
+    /// Tenant → the platform's id.
+    pub(crate) ids: BTreeMap<String, String>,
+    /// The devices that it is meant for.
+    pub(crate) devices: BTreeSet<u32>,
+    /// When it was aborted.
+    pub(crate) aborted: Option<Stamp>,
+    /// What every device of the population ran then.
+    pub(crate) ran: Vec<String>,
+    /// The number of the event that says it was made.
+    pub(crate) seq: u64,
+}
+
+/// A device that was decommissioned, and what was seen of it before.
+#[derive(Clone, Debug)]
+pub(crate) struct Gone {
+    /// The tenant that let it go.
+    pub(crate) tenant: String,
+    /// What the platform called it.
+    pub(crate) id: String,
+    /// Look-ups that found it before.
+    pub(crate) found: BTreeSet<&'static str>,
+    /// The event of its removal.
+    pub(crate) seq: u64,
+}
+
+/// Why a step or a claim could not go on. What a platform does wrong is evidence, not a stop.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The platform did not do what a preparation needs.
+    Failed(String),
+    /// The surroundings failed.
+    Broken(String),
+    /// The evidence is not enough.
+    Inconclusive(String),
+    /// A signal.
+    Interrupted,
+}
+
+impl Stop {
+    /// The verdict of the step that stopped.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Failed(_) => Verdict::Failed,
+            Self::Broken(_) => Verdict::Broken,
+            Self::Inconclusive(_) => Verdict::Inconclusive,
+            Self::Interrupted => Verdict::Interrupted,
+        }
+    }
+
+    /// What it says.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Failed(reason) | Self::Broken(reason) | Self::Inconclusive(reason) => reason.clone(),
+            Self::Interrupted => "stopped by a signal".to_owned(),
+        }
+    }
+}
+
+impl From<DialectError> for Stop {
+    fn from(error: DialectError) -> Self {
+        match &error {
+            DialectError::Unreachable { .. } => Self::Broken(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<PeopleError> for Stop {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::Dialect(error) => error.into(),
+            PeopleError::NoTenant(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// What a step or claim gives back.
+pub(crate) type Result<T> = std::result::Result<T, Stop>;
+
+impl Run {
+    /// The place in the file of something that stands there.
+    pub(crate) fn place(&self, span: Span) -> Option<Place> {
+        let at = self.sources.place(span)?;
+        Some(Place { file: at.file, line: at.line, column: at.column, length: at.length, text: at.text })
+    }
+
+    /// The moment `within` from now, but never after the budget.
+    pub(crate) fn deadline(&self, within: Duration) -> Stamp {
+        self.shared.now().after(within).min(self.budget)
+    }
+
+    /// The devices that the names stand for.
+    pub(crate) fn devices(&self, names: &[Located<String>]) -> Vec<u32> {
+        self.plan.population.members(names)
+    }
+
+    /// The tenant that a device belongs to.
+    pub(crate) fn tenant_of(&self, device: u32) -> &str {
+        self.plan.population.devices.get(device as usize).map_or("", |device| device.tenant.as_str())
+    }
+
+    /// Devices by their tenant, both in order.
+    pub(crate) fn by_tenant(&self, devices: &[u32]) -> BTreeMap<String, Vec<u32>> {
+        let mut by_tenant: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for device in devices {
+            by_tenant.entry(self.tenant_of(*device).to_owned()).or_default().push(*device);
+        }
+        by_tenant
+    }
+
+    /// A device's name.
+    pub(crate) fn name_of(&self, device: u32) -> String {
+        self.shared.device_name(device).to_string()
+    }
+
+    /// What the platform calls a device.
+    pub(crate) fn id_of(&self, device: u32) -> Option<&str> {
+        self.ids.get(device as usize).and_then(Option::as_deref)
+    }
+
+    /// A tenant that is there.
+    pub(crate) fn tenant(&self, name: &str) -> Result<TenantRef> {
+        let tenant = self.people.tenant(name).ok_or_else(|| Stop::Failed(format!("`{name}` is not on the platform")))?;
+        Ok(tenant.at.clone())
+    }
+
+    /// The provider's name among tenants, when the scenario has one.
+    pub(crate) const PROVIDER: &'static str = "provider";
+
+    /// Waits a moment for something to change; an interruption ends it.
+    pub(crate) async fn breathe(&self, deadline: Stamp) -> Result<()> {
+        const GLANCE: Duration = Duration::from_millis(250);
+        let until = self.shared.now().after(GLANCE).min(deadline);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Stop::Interrupted),
+            () = self.shared.changed(until) => Ok(()),
+        }
+    }
+}

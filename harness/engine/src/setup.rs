@@ -1,0 +1,185 @@
+//! What a scenario's `platform` describes comes into being.
+
+use crate::people::{Passwords, Tenant};
+use crate::run::{Result, Run, Stop};
+use fleetproof_claims::model::Role;
+use fleetproof_dialects::DialectError;
+use fleetproof_dialects::mender::{Mender, Session, TenantRef, roles};
+use fleetproof_language::{Located, Starts, User};
+use fleetproof_plan::Plan;
+use fleetproof_stacks::{Founding, Running, Tenancy};
+use std::sync::Arc;
+
+/// The tenants that have no parent: the provider, or, without one, all that are there from the start.
+pub(crate) fn founding(plan: &Plan, passwords: &Passwords) -> Founding {
+    let platform = &plan.scenario.platform;
+    let tenancy = |name: &str, is_provider, limit: Option<u32>, admin: &str| Tenancy {
+        name: name.to_owned(),
+        is_provider,
+        device_limit: limit.map_or(-1, i64::from),
+        admin_email: admin.to_owned(),
+        admin_password: passwords.of(admin),
+    };
+    let tenants = match &platform.provider {
+        Some(provider) => vec![tenancy(Run::PROVIDER, true, Some(provider.device_limit.value), &provider.admin)],
+        None => platform
+            .tenants
+            .iter()
+            .filter(|(_, tenant)| tenant.starts == Starts::Ready)
+            .map(|(name, tenant)| {
+                tenancy(name, false, tenant.device_limit.as_ref().map(|limit| limit.value), &tenant.admin)
+            })
+            .collect(),
+    };
+    Founding { tenants }
+}
+
+/// Makes the tenants that start ready, and everybody's users.
+pub(crate) async fn settle(run: &mut Run, running: &Running) -> Result<()> {
+    let scenario = run.plan.scenario.clone();
+    for (name, founded) in &running.founded {
+        let is_provider = scenario.platform.provider.is_some();
+        let at = TenantRef::new(name, &founded.tenant_id);
+        run.mender.know_tenant(&at, None);
+        let (admin, limit) = match (&scenario.platform.provider, scenario.platform.tenants.get(name)) {
+            (Some(provider), _) => (provider.admin.value.clone(), Some(provider.device_limit.value)),
+            (None, Some(tenant)) => (tenant.admin.value.clone(), tenant.device_limit.as_ref().map(|limit| limit.value)),
+            (None, None) => continue,
+        };
+        run.limits.insert(name.clone(), limit.map_or(-1, i64::from));
+        let token = Arc::from(founded.tenant_token.as_str());
+        run.people.settle(Tenant { at, token, is_provider, admin });
+    }
+    if scenario.platform.provider.is_some() {
+        let by = run.people.admin(Run::PROVIDER).await?;
+        for (name, tenant) in scenario.platform.tenants.iter() {
+            if tenant.starts == Starts::Ready {
+                asked_for(run, name).ask(&run.mender, &by).await?;
+                run.carried_out.insert("onboard");
+                welcome(run, name).await?;
+            }
+        }
+    }
+    for (name, tenant) in scenario.platform.tenants.iter() {
+        if tenant.starts == Starts::Ready {
+            users(run, name, &tenant.users.0).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What is asked for when a child tenant is made.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedFor {
+    name: String,
+    admin: String,
+    password: Password,
+    limit: Option<i64>,
+}
+
+/// A password on its way: it cannot be printed.
+#[derive(Clone)]
+struct Password(String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+impl AskedFor {
+    /// Asks, and waits until the tenant is there.
+    pub(crate) async fn ask(self, mender: &Mender, by: &Session) -> std::result::Result<String, DialectError> {
+        mender.create_tenant(by, &self.name, &self.admin, &self.password.0, self.limit).await
+    }
+}
+
+/// What the scenario says of the tenant called `name`.
+pub(crate) fn asked_for(run: &Run, name: &str) -> AskedFor {
+    let (admin, limit) = match run.plan.scenario.platform.tenants.get(name) {
+        Some(tenant) => (tenant.admin.value.clone(), tenant.device_limit.as_ref().map(|limit| i64::from(limit.value))),
+        None => (String::new(), None),
+    };
+    let password = Password(run.people.password(&admin));
+    AskedFor { name: name.to_owned(), admin, password, limit }
+}
+
+/// Lets the first admin of a new tenant in, and takes note of what she sees there.
+pub(crate) async fn welcome(run: &mut Run, name: &str) -> Result<()> {
+    let Some(tenant) = run.plan.scenario.platform.tenants.get(name).cloned() else { return Ok(()) };
+    let admin = &tenant.admin.value;
+    let session = run.mender.login(admin, &run.people.password(admin), None).await?;
+    let info = run.mender.tenant_info(&session).await?;
+    if info.row.name != name {
+        return Err(Stop::Failed(format!("`{admin}` logs in and finds herself in `{}`, not in `{name}`", info.row.name)));
+    }
+    let at = TenantRef::new(name, &info.row.id);
+    let parent = run.people.tenant(Run::PROVIDER).map(|provider| provider.at.id.to_string());
+    run.mender.know_tenant(&at, parent.as_deref());
+    let session = run.mender.login(admin, &run.people.password(admin), Some(&at)).await?;
+    run.limits.insert(name.to_owned(), info.row.device_limit);
+    let token = Arc::from(info.token.as_str());
+    run.people.settle(Tenant { at, token, is_provider: false, admin: admin.clone() });
+    run.people.keep(admin, name, session);
+    Ok(())
+}
+
+/// The users of a tenant: new people are created, known ones are assigned.
+pub(crate) async fn users(run: &mut Run, tenant: &str, users: &[(Located<String>, Located<User>)]) -> Result<()> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let by = run.people.admin(tenant).await?;
+    for (person, user) in users {
+        let role = user.role.as_ref().map_or(Role::Admin, |role| granted(role.value));
+        let only: Vec<String> = user.only.iter().map(|group| group.value.clone()).collect();
+        join(run, &by, person, tenant, role, &only).await??;
+        run.carried_out.insert("add_user");
+    }
+    Ok(())
+}
+
+/// Makes `person` a user of `tenant`, whether the platform knows her already or not. The platform's no is the inner
+/// error.
+pub(crate) async fn join(
+    run: &mut Run,
+    by: &Session,
+    person: &str,
+    tenant: &str,
+    role: Role,
+    only: &[String],
+) -> Result<std::result::Result<(), DialectError>> {
+    let at = run.tenant(tenant)?;
+    let answer = if run.people.is_known(person) {
+        let id = person_id(run, person).await?;
+        // Roles are a tenant's own; who acts from outside (a provider's admin) can give only what is built in.
+        let inside = by.tenant_id().is_some_and(|id| *id == at.id);
+        let word = if inside { run.mender.ensure_role(by, role, only).await } else { Ok(roles::name(role, only)) };
+        match word {
+            Ok(word) => run.mender.assign_user(by, &id, &[&at.id], &word).await,
+            Err(error) => Err(error),
+        }
+    } else {
+        run.mender.create_user(by, person, &run.people.password(person), role, only).await.map(drop)
+    };
+    if answer.is_ok() {
+        run.people.joined(person, tenant);
+    }
+    Ok(answer)
+}
+
+/// The platform's id of a person that it knows: only she herself can tell, wherever she lives.
+pub(crate) async fn person_id(run: &mut Run, person: &str) -> Result<String> {
+    let home = run.people.acting(person, "").await?;
+    Ok(run.mender.me(&home).await?.id)
+}
+
+/// A role of the language as the claims have it; `none` is nobody's and never granted.
+pub(crate) fn granted(role: fleetproof_language::Role) -> Role {
+    match role {
+        fleetproof_language::Role::Operator => Role::Operator,
+        fleetproof_language::Role::Installer => Role::Installer,
+        fleetproof_language::Role::Viewer => Role::Viewer,
+        fleetproof_language::Role::Admin | fleetproof_language::Role::None => Role::Admin,
+    }
+}

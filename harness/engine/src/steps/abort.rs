@@ -1,0 +1,45 @@
+//! `abort`: a deployment is stopped.
+
+use crate::actors::{self, Default};
+use crate::outcome::{Ending, Part, judge};
+use crate::refusals;
+use crate::run::{Result, Run, Stop};
+use fleetproof_language::{Abort, Located};
+
+/// Stops it in every tenant that has a part of it.
+pub(crate) async fn abort(run: &mut Run, step: &Located<Abort>) -> Result<Ending> {
+    let name = &step.deployment.value;
+    let deployed = run.deployments.get(name).cloned();
+    let deployed = deployed.ok_or_else(|| Stop::Failed(format!("`{name}` was never deployed")))?;
+    let mut parts = Vec::new();
+    for (tenant, id) in &deployed.ids {
+        let admin = run.people.admin(tenant).await?;
+        let by = actors::acting(run, &step.outcome, Default::AdminOf(tenant)).await?;
+        let answer = run.mender.abort(&by, id).await;
+        let statuses = run.mender.deployment_devices(&admin, id).await?;
+        let moving = statuses.iter().find(|device| !is_terminal(&device.status));
+        let result = match (answer, moving) {
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(device)) => {
+                return Ok(Ending::failed(format!(
+                    "the platform said yes to the abort of `{name}`, and device {} of `{tenant}` is still `{}`",
+                    device.device_id, device.status
+                )));
+            }
+            (Err(error), _) => Err(refusals::read(error)?),
+        };
+        parts.push(Part { name: tenant.clone(), result });
+    }
+    if parts.iter().any(|part| part.result.is_ok())
+        && let Some(deployed) = run.deployments.get_mut(name)
+    {
+        deployed.aborted = Some(run.shared.now());
+    }
+    refusals::note(run, "abort", &parts, step.span, &step.outcome);
+    Ok(judge(&step.outcome, &parts, "deployments aborted"))
+}
+
+/// Whether a device's part of a deployment is over.
+pub(crate) fn is_terminal(status: &str) -> bool {
+    matches!(status, "success" | "failure" | "aborted" | "already-installed" | "noartifact" | "decommissioned")
+}

@@ -1,0 +1,77 @@
+//! `deploy`: one deployment per tenant, all under one name.
+
+use crate::actors::{self, Default};
+use crate::outcome::{Ending, Part, judge};
+use crate::refusals;
+use crate::run::{Deployed, Result, Run, Stop};
+use fleetproof_dialects::mender::updates::{ArtifactSpec, Image, Target};
+use fleetproof_journal::What;
+use fleetproof_language::{Deploy, Located};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Uploads the artifact where it is not yet, and asks for the deployment.
+pub(crate) async fn deploy(run: &mut Run, step: &Located<Deploy>) -> Result<Ending> {
+    let devices = run.devices(&step.devices);
+    let spec = artifact(run, &step.artifact)?;
+    let version = spec.image.version.clone();
+    let group = match step.devices.as_slice() {
+        [only] if run.plan.population.groups.contains(&only.value) => Some(only.value.clone()),
+        _ => None,
+    };
+    let (mut parts, mut ids, mut reached) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+    for (tenant, members) in run.by_tenant(&devices) {
+        let by = actors::acting(run, &step.outcome, Default::AdminOf(&tenant)).await?;
+        let place = (tenant.clone(), step.artifact.value.clone());
+        if !run.uploaded.contains(&place) {
+            let admin = run.people.admin(&tenant).await?;
+            run.mender.upload(&admin, &spec).await?;
+            run.uploaded.insert(place);
+        }
+        let target = match &group {
+            Some(group) => Target::Group(group.clone()),
+            None => Target::Devices(members.iter().map(|device| known(run, *device)).collect::<Result<_>>()?),
+        };
+        let pace = serde_json::Map::new();
+        let result = match run.mender.deploy(&by, &step.name, &spec.name, &target, &pace).await {
+            Ok(id) => {
+                ids.insert(tenant.clone(), id);
+                reached.extend(members);
+                Ok(())
+            }
+            Err(error) => {
+                let mut no = refusals::read(error)?;
+                let admin = run.people.admin(&tenant).await?;
+                if run.mender.deployments(&admin).await?.iter().any(|row| row.name == step.name.value) {
+                    no.done_anyway = Some("the deployment is listed".to_owned());
+                }
+                Err(no)
+            }
+        };
+        parts.push(Part { name: tenant, result });
+    }
+    let text = format!("`{}` brings {version} to {} devices", step.name.value, reached.len());
+    let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
+    let ran = run.shared.record(|record| record.devices.iter().map(|device| device.running.clone()).collect());
+    let deployed = Deployed { ids, devices: reached, aborted: None, ran, seq };
+    run.deployments.insert(step.name.value.clone(), deployed);
+    refusals::note(run, "deploy", &parts, step.span, &step.outcome);
+    Ok(judge(&step.outcome, &parts, "deployments made"))
+}
+
+/// The file behind an artifact of the scenario: named as declared there, so that reports can speak of it.
+fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
+    let declared = run.plan.scenario.artifacts.get(name);
+    let declared = declared.ok_or_else(|| Stop::Broken(format!("no artifact is called `{name}`")))?;
+    let image = Image {
+        version: declared.version.value.clone(),
+        misbehaves: declared.misbehaves.as_ref().map(|way| way.word().to_owned()),
+        seed: run.plan.seed,
+        affects: 1_000_000,
+    };
+    Ok(ArtifactSpec { name: name.to_owned(), image, size: declared.size.value })
+}
+
+fn known(run: &Run, device: u32) -> Result<String> {
+    let id = run.id_of(device).map(str::to_owned);
+    id.ok_or_else(|| Stop::Failed(format!("the platform does not know `{}`: nothing can be deployed to it", run.name_of(device))))
+}

@@ -1,0 +1,183 @@
+//! Devices at the door: `enroll`, `knock`, `claim`.
+
+use super::{WITHIN, WITHIN_SLOW, within};
+use crate::actors::{self, Default};
+use crate::outcome::{Ending, Part, judge};
+use crate::refusals;
+use crate::run::{Result, Run, Stop};
+use fleetproof_dialects::mender::devices::DeviceRow;
+use fleetproof_language::{ByDevices, Located, Outcome};
+use fleetproof_world::Stamp;
+use std::collections::BTreeMap;
+
+/// How many devices one person accepts at the same time.
+const LANES: usize = 8;
+
+/// Knock, be claimed, be served.
+pub(crate) async fn enroll(run: &mut Run, step: &Located<ByDevices>) -> Result<Ending> {
+    let devices = run.devices(&step.devices);
+    let deadline = run.deadline(within(&step.outcome, WITHIN_SLOW));
+    send_to_the_door(run, &devices)?;
+    let standing = wait_at_the_door(run, &devices, deadline).await?;
+    let parts = let_in(run, &standing, &step.outcome, deadline).await?;
+    let ending = judge(&step.outcome, &parts, "devices enrolled");
+    join_groups(run, &devices).await?;
+    refusals::note(run, "claim", &parts, step.span, &step.outcome);
+    Ok(ending)
+}
+
+/// They show their identity and wait.
+pub(crate) async fn knock(run: &mut Run, step: &Located<ByDevices>) -> Result<Ending> {
+    let devices = run.devices(&step.devices);
+    let deadline = run.deadline(within(&step.outcome, WITHIN));
+    send_to_the_door(run, &devices)?;
+    wait_at_the_door(run, &devices, deadline).await?;
+    Ok(Ending::passed(format!("{} devices wait at the door", devices.len())))
+}
+
+/// "These are ours."
+pub(crate) async fn claim(run: &mut Run, step: &Located<ByDevices>) -> Result<Ending> {
+    let devices = run.devices(&step.devices);
+    let deadline = run.deadline(within(&step.outcome, WITHIN));
+    let standing = wait_at_the_door(run, &devices, deadline).await?;
+    let parts = let_in(run, &standing, &step.outcome, deadline).await?;
+    let ending = judge(&step.outcome, &parts, "devices claimed");
+    join_groups(run, &devices).await?;
+    refusals::note(run, "claim", &parts, step.span, &step.outcome);
+    Ok(ending)
+}
+
+fn send_to_the_door(run: &mut Run, devices: &[u32]) -> Result<()> {
+    let server = run.mender.gateway().clone();
+    for device in devices {
+        let tenant = run.tenant_of(*device).to_owned();
+        let known = run.people.tenant(&tenant);
+        let token = known.map(|tenant| tenant.token.clone());
+        let token = token.ok_or_else(|| Stop::Failed(format!("`{tenant}` is not on the platform: its devices have nowhere to knock")))?;
+        run.fleet.knock(*device, &server, &token);
+    }
+    Ok(())
+}
+
+/// Waits until the platform lists every device, and returns each with what the platform calls it.
+async fn wait_at_the_door(run: &mut Run, devices: &[u32], deadline: Stamp) -> Result<Vec<(u32, DeviceRow)>> {
+    let mut standing = Vec::new();
+    for (tenant, devices) in run.by_tenant(devices) {
+        let admin = run.people.admin(&tenant).await?;
+        loop {
+            let rows = run.mender.devices(&admin, None).await?;
+            let by_identity: BTreeMap<String, DeviceRow> =
+                rows.into_iter().filter_map(|row| Some((row.identity.get("mac")?.clone(), row))).collect();
+            let found: Vec<_> = devices
+                .iter()
+                .filter_map(|device| Some((*device, by_identity.get(mac(run, *device)?)?.clone())))
+                .collect();
+            if found.len() == devices.len() {
+                for (device, row) in &found {
+                    run.ids[*device as usize] = Some(row.id.clone());
+                }
+                standing.extend(found);
+                break;
+            }
+            if run.shared.now() >= deadline {
+                let missing = devices.iter().find(|device| !found.iter().any(|(known, _)| known == *device));
+                let name = missing.map_or_else(String::new, |device| run.name_of(*device));
+                return Err(Stop::Failed(format!(
+                    "{} of {} devices of `{tenant}` knocked and the platform does not list them, `{name}` for one",
+                    devices.len() - found.len(),
+                    devices.len()
+                )));
+            }
+            run.breathe(deadline).await?;
+        }
+    }
+    Ok(standing)
+}
+
+fn mac(run: &Run, device: u32) -> Option<&str> {
+    run.plan.population.devices.get(device as usize)?.identity.get("mac").map(String::as_str)
+}
+
+/// Accepts devices, several at a time, and waits until each that got in was served.
+async fn let_in(run: &mut Run, standing: &[(u32, DeviceRow)], outcome: &Outcome, deadline: Stamp) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut by_tenant: BTreeMap<String, Vec<&(u32, DeviceRow)>> = BTreeMap::new();
+    for entry in standing {
+        by_tenant.entry(run.tenant_of(entry.0).to_owned()).or_default().push(entry);
+    }
+    for (tenant, entries) in by_tenant {
+        let by = actors::acting(run, outcome, Default::AdminOf(&tenant)).await?;
+        for lane in entries.chunks(LANES) {
+            let calls = lane.iter().map(|(_, row)| {
+                let set = row.auth_sets.last().map(|set| set.id.clone()).unwrap_or_default();
+                let (mender, by, id) = (run.mender.clone(), by.clone(), row.id.clone());
+                async move { mender.accept(&by, &id, &set).await }
+            });
+            let answers = actors::together(calls).await;
+            for ((device, _), answer) in lane.iter().zip(answers) {
+                let result = match answer {
+                    Ok(()) => {
+                        run.accepted.entry(tenant.clone()).or_default().insert(*device);
+                        Ok(())
+                    }
+                    Err(error) => Err(refusals::read(error)?),
+                };
+                parts.push(Part { name: run.name_of(*device), result });
+            }
+        }
+        refused_stay_outside(run, &tenant, &mut parts).await?;
+    }
+    let inside: Vec<u32> = standing.iter().map(|(device, _)| *device).filter(|device| is_inside(run, *device)).collect();
+    loop {
+        let missing = run.shared.record(|record| {
+            inside.iter().copied().find(|device| record.devices[*device as usize].authenticated.is_none())
+        });
+        let Some(device) = missing else { return Ok(parts) };
+        if run.shared.now() >= deadline {
+            return Err(Stop::Failed(format!("`{}` was accepted and is not let in", run.name_of(device))));
+        }
+        run.breathe(deadline).await?;
+    }
+}
+
+fn is_inside(run: &Run, device: u32) -> bool {
+    run.accepted.get(run.tenant_of(device)).is_some_and(|accepted| accepted.contains(&device))
+}
+
+/// A device that was refused must not be accepted on the platform all the same.
+async fn refused_stay_outside(run: &mut Run, tenant: &str, parts: &mut [Part]) -> Result<()> {
+    if parts.iter().all(|part| part.result.is_ok()) {
+        return Ok(());
+    }
+    let admin = run.people.admin(tenant).await?;
+    let rows = run.mender.devices(&admin, Some("accepted")).await?;
+    let accepted: std::collections::BTreeSet<String> = rows.into_iter().map(|row| row.id).collect();
+    for part in parts {
+        let device = run.plan.population.devices.iter().position(|device| device.name == part.name);
+        let id = device.and_then(|device| run.ids[device].as_ref());
+        if let (Err(no), Some(id)) = (&mut part.result, id)
+            && accepted.contains(id)
+        {
+            no.done_anyway = Some("the platform lists it as accepted".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Puts accepted devices into those selections that are groups on the platform too.
+async fn join_groups(run: &mut Run, devices: &[u32]) -> Result<()> {
+    for group in run.plan.population.groups.clone() {
+        let members = run.plan.population.named.get(&group).cloned().unwrap_or_default();
+        let joining: Vec<u32> =
+            members.into_iter().filter(|device| devices.contains(device) && is_inside(run, *device)).collect();
+        for (tenant, devices) in run.by_tenant(&joining) {
+            let admin = run.people.admin(&tenant).await?;
+            for device in devices {
+                if let Some(id) = run.id_of(device) {
+                    run.mender.set_group(&admin, id, &group).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

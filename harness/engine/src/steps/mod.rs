@@ -1,0 +1,43 @@
+//! The verbs, a file each. A step ends when its effect is confirmed, or fails at its deadline.
+
+mod abort;
+mod configure;
+mod decommission;
+mod deploy;
+mod door;
+mod onboard;
+mod people;
+
+use crate::outcome::Ending;
+use crate::run::{Result, Run};
+use fleetproof_language::{Located, Outcome, Step};
+use std::time::Duration;
+
+/// How long a step may take when it does not say.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the slow ones may take (`enroll`, `onboard`).
+const WITHIN_SLOW: Duration = Duration::from_secs(60);
+
+/// Carries out one step that is no `expect`.
+pub(crate) async fn carry_out(run: &mut Run, step: &Located<Step>) -> Result<Ending> {
+    match &step.value {
+        Step::Enroll(step) => door::enroll(run, step).await,
+        Step::Knock(step) => door::knock(run, step).await,
+        Step::Claim(step) => door::claim(run, step).await,
+        Step::Decommission(step) => decommission::decommission(run, step).await,
+        Step::Onboard(step) => onboard::onboard(run, step).await,
+        Step::Configure(step) => configure::configure(run, step).await,
+        Step::AddUser(step) => people::add_user(run, step).await,
+        Step::RemoveUser(step) => people::remove_user(run, step).await,
+        Step::Switch(step) => people::switch(run, step).await,
+        Step::Deploy(step) => deploy::deploy(run, step).await,
+        Step::Abort(step) => abort::abort(run, step).await,
+        Step::Expect(_) => Ok(Ending::passed("")),
+    }
+}
+
+/// How long a step may take: what it says, else `default`.
+fn within(outcome: &Outcome, default: Duration) -> Duration {
+    outcome.within.as_ref().map_or(default, |within| within.value)
+}
