@@ -18,6 +18,7 @@ pub(crate) type Counts<'s> = BTreeMap<&'s str, Bounds>;
 pub(crate) struct Population<'s> {
     groups: BTreeMap<&'s str, &'s Devices>,
     counts: BTreeMap<&'s str, Counts<'s>>,
+    tenants: BTreeMap<&'s str, BTreeSet<&'s str>>,
     /// Selections that begin with themselves.
     pub(crate) cyclic: Vec<&'s Located<String>>,
 }
@@ -66,7 +67,9 @@ impl<'s> Population<'s> {
         }
         let cyclic = scenario.selections.iter().map(|(name, _)| name);
         let cyclic = cyclic.filter(|name| waits.contains_key(name.value.as_str())).collect();
-        Self { groups, counts, cyclic }
+        let tenant = |group: &&str| groups.get(group).map(|group| group.tenant.value.as_str());
+        let tenants = counts.iter().map(|(name, counts)| (*name, counts.keys().filter_map(tenant).collect())).collect();
+        Self { groups, counts, tenants, cyclic }
     }
 
     /// The groups of a name, each with how many of its devices; nothing for a name that is not known.
@@ -75,8 +78,8 @@ impl<'s> Population<'s> {
     }
 
     /// The tenants whose devices a name stands for.
-    pub(crate) fn tenants(&self, name: &str) -> BTreeSet<&'s str> {
-        self.counts(name).filter_map(|(group, _)| self.tenant(group)).collect()
+    pub(crate) fn tenants(&self, name: &str) -> impl Iterator<Item = &'s str> {
+        self.tenants.get(name).into_iter().flatten().copied()
     }
 
     /// Whose a group is.

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// "fleetproof 0.1.0", which does not know a word.
 const VERSION: &str = concat!("fleetproof ", env!("CARGO_PKG_VERSION"));
 
+/// The most entries of a list or table.
+const LONGEST: usize = 1000;
+
 /// Reads one file.
 pub(crate) struct Reader<'a> {
     pub(crate) mistakes: Vec<Diagnostic>,
@@ -152,8 +155,9 @@ impl<T: Content> Value for Vec<Located<T>> {
             reader.too_few(node, at, items.len(), least);
         }
         reader.listed_twice(items, at, item);
+        reader.too_long(at, items.len());
         let at = At::new(at.word, at.opener, *item);
-        Some(items.iter().filter_map(|item| located(item, &at, reader)).collect())
+        Some(items.iter().take(LONGEST).filter_map(|item| located(item, &at, reader)).collect())
     }
 
     fn absent() -> Option<Self> {
@@ -200,7 +204,8 @@ impl<T: Form> Value for Table<T> {
             return None;
         };
         let mut table = Self::default();
-        for entry in entries {
+        reader.too_long(at, entries.len());
+        for entry in entries.iter().take(LONGEST) {
             reader.declare(named, &entry.key, entry.key_span);
             let at = At::new(&entry.key, entry.key_span, Shape::Block(block));
             if let Some(fields) = reader.entries(&entry.value, &at, block)
@@ -338,13 +343,16 @@ impl<'a> Reader<'a> {
             return None;
         };
         let mut meant = Vec::with_capacity(list.len());
+        let mut present: Vec<&str> =
+            list.iter().filter_map(|entry| block.key(&entry.key)).map(|key| key.word).collect();
         for entry in list {
             match block.key(&entry.key) {
                 Some(key) => meant.push((key.word, entry)),
                 None => {
                     // A misspelt key is read as what it seems to be, so that one slip is one mistake.
                     let word = self.unknown_key(entry, at, block);
-                    let free = word.filter(|word| !list.iter().any(|entry| entry.key == *word));
+                    let free = word.filter(|word| !present.contains(word));
+                    present.extend(free);
                     meant.push((free.unwrap_or(&entry.key), entry));
                 }
             }
@@ -571,6 +579,15 @@ impl<'a> Reader<'a> {
             _ => "add the other end".to_owned(),
         };
         self.mistakes.push(Diagnostic::new("too-few", node.span, message).label("too few").help(help));
+    }
+
+    /// Lists and tables have an end, so that reading has.
+    fn too_long(&mut self, at: &At<'_>, has: usize) {
+        if has > LONGEST {
+            let message = format!("`{}` has {has} entries", short(at.word));
+            let help = format!("{LONGEST} are looked at");
+            self.mistakes.push(Diagnostic::new("too-many", at.opener, message).label("too many").help(help));
+        }
     }
 
     /// A list of names or words holds each once.

@@ -4,7 +4,7 @@ use crate::claim::{Claim, Class};
 use crate::diagnostic::Diagnostic;
 use crate::population::Population;
 use crate::reader::Seen;
-use crate::scenario::{Scenario, Tenant};
+use crate::scenario::{Scenario, Selection, Tenant};
 use crate::source::{Located, Span};
 use crate::step::{Expect, Outcome, Step};
 use crate::suggest;
@@ -13,21 +13,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that is wrong with what could be read. What depends on a part that could not be read is not judged.
 pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
-    let population = Population::of(scenario);
-    let mut rules = Rules { scenario, population, mistakes: Vec::new() };
+    let mut rules = Rules::new(scenario);
     rules.tenants();
     rules.selections();
-    for (index, step) in scenario.steps.iter().enumerate() {
+    for step in &scenario.steps {
         if let Some(outcome) = step.outcome() {
             rules.outcome(step, outcome);
             rules.control(step, outcome);
-            if outcome.may_fail && !seen.broken_steps {
-                rules.judged(step, &scenario.steps[index + 1..]);
-            }
         }
         rules.step(step);
     }
     if !seen.broken_steps {
+        rules.judged();
         rules.limits();
     }
     rules.claims(seen);
@@ -37,7 +34,29 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
 struct Rules<'s> {
     scenario: &'s Scenario,
     population: Population<'s>,
+    tenants: BTreeMap<&'s str, &'s Tenant>,
+    selections: BTreeMap<&'s str, &'s Selection>,
+    /// Who becomes what where in a step.
+    added: BTreeMap<&'s str, Vec<(&'s str, Role)>>,
+    /// To whom a deployment goes.
+    deployed: BTreeMap<&'s str, &'s [Located<String>]>,
     mistakes: Vec<Diagnostic>,
+}
+
+/// How many devices are known to have enrolled.
+#[derive(Default)]
+struct Enrolled<'s> {
+    names: BTreeSet<&'s str>,
+    groups: BTreeMap<&'s str, u64>,
+    tenants: BTreeMap<&'s str, u64>,
+    /// Tenants of which it is no longer known, or that are reported.
+    unclear: BTreeSet<&'s str>,
+}
+
+impl<'s> Enrolled<'s> {
+    fn unclear(&mut self, tenant: &'s str) {
+        self.unclear.insert(tenant);
+    }
 }
 
 impl<'s> Rules<'s> {
@@ -45,8 +64,29 @@ impl<'s> Rules<'s> {
         self.mistakes.push(Diagnostic::new(code, span, message).label(label).help(help));
     }
 
+    fn new(scenario: &'s Scenario) -> Self {
+        let mut added: BTreeMap<&str, Vec<(&str, Role)>> = BTreeMap::new();
+        let mut deployed: BTreeMap<&str, &[Located<String>]> = BTreeMap::new();
+        for step in &scenario.steps {
+            match &step.value {
+                Step::AddUser(it) => added.entry(&it.tenant).or_default().push((&it.user, it.role.value)),
+                Step::Deploy(it) => drop(deployed.insert(&it.name, &it.devices)),
+                _ => {}
+            }
+        }
+        Self {
+            scenario,
+            population: Population::of(scenario),
+            tenants: scenario.platform.tenants.iter().map(|(name, it)| (name.as_str(), &it.value)).collect(),
+            selections: scenario.selections.iter().map(|(name, it)| (name.as_str(), &it.value)).collect(),
+            added,
+            deployed,
+            mistakes: Vec::new(),
+        }
+    }
+
     fn tenant(&self, name: &str) -> Option<&'s Tenant> {
-        self.scenario.platform.tenants.get(name).map(|tenant| &tenant.value)
+        self.tenants.get(name).copied()
     }
 
     fn tenants(&mut self) {
@@ -85,14 +125,15 @@ impl<'s> Rules<'s> {
     /// A role is narrowed to groups of its own tenant.
     fn only(&mut self, only: &[Located<String>], tenant: &str) {
         for name in only {
-            let selection = self.scenario.selections.get(&name.value);
+            let selection = self.selections.get(name.as_str());
+            let other = self.population.tenants(&name.value).next();
             let is_group = selection.is_some_and(|it| it.group.as_ref().is_some_and(|group| group.value));
-            if !is_group && (selection.is_some() || self.scenario.devices.get(&name.value).is_some()) {
+            if !is_group && (selection.is_some() || self.population.tenant(&name.value).is_some()) {
                 let message = format!("`{}` is not a group on the platform", name.value);
                 let help = "a role is narrowed to selections with `group: true`";
                 self.report("not-a-group", name.span, message, "no group", help);
-            } else if let Some(other) = self.population.tenants(&name.value).first()
-                && *other != tenant
+            } else if let Some(other) = other
+                && other != tenant
             {
                 let message = format!("`{}` is a group of `{other}`, not of `{tenant}`", name.value);
                 self.report("mixed-group", name.span, message, "another tenant's", "name a group of the same tenant");
@@ -114,7 +155,7 @@ impl<'s> Rules<'s> {
                 self.report("two-parts", later, message, "the second one", "keep one of them");
             }
             if selection.group.as_ref().is_some_and(|group| group.value) {
-                let tenants = self.population.tenants(&name.value);
+                let tenants: Vec<&str> = self.population.tenants(&name.value).collect();
                 if tenants.len() > 1 {
                     let message = format!("`{}` holds devices of {}", name.value, suggest::list(tenants));
                     let help = "a group on the platform belongs to one tenant: make a selection for each";
@@ -227,13 +268,11 @@ impl<'s> Rules<'s> {
             let any_role = matches!(step, Step::Switch(_));
             let admits = |role: Option<Role>| any_role || role.is_none_or(|role| role == Role::Admin);
             let users = tenant.users.iter().filter(|(_, user)| admits(user.role.as_ref().map(|role| role.value)));
-            let added = self.scenario.steps.iter().filter_map(|step| match &step.value {
-                Step::AddUser(it) if it.tenant.value == name && admits(Some(it.role.value)) => Some(&it.user.value),
-                _ => None,
-            });
-            let mut entitled =
-                std::iter::once(&tenant.admin.value).chain(users.map(|(user, _)| &user.value)).chain(added);
-            if !entitled.any(|user| *user != who.value) {
+            let added = self.added.get(name).into_iter().flatten();
+            let added = added.filter(|(_, role)| admits(Some(*role))).map(|(user, _)| *user);
+            let users = users.map(|(user, _)| user.as_str());
+            let mut entitled = std::iter::once(tenant.admin.as_str()).chain(users).chain(added);
+            if !entitled.any(|user| user != who.value) {
                 let message = format!("nobody here may do what `{}` is refused: that proves nothing", who.value);
                 let help = format!("declare another owner: an `admin` among the `users` of `{name}`");
                 self.report("no-control", who.span, message, "the only one who may", help);
@@ -242,101 +281,89 @@ impl<'s> Rules<'s> {
         }
     }
 
-    /// Names that a step changes, and the tenants of its devices.
+    /// Names that a step changes.
     fn subjects(&self, step: &'s Step) -> Vec<&'s str> {
-        let devices = |names: &'s [Located<String>]| {
-            let groups = names.iter().flat_map(|name| self.population.counts(&name.value).map(|(group, _)| group));
-            let tenants = names.iter().flat_map(|name| self.population.tenants(&name.value));
-            let own = names.iter().map(|name| name.value.as_str());
-            own.chain(groups).chain(tenants).collect::<Vec<_>>()
-        };
         match step {
-            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Decommission(it) => devices(&it.devices),
-            Step::Onboard(it) => it.tenants.iter().map(|name| name.value.as_str()).collect(),
-            Step::Configure(it) => vec![&it.tenant.value],
-            Step::AddUser(it) => vec![&it.user.value, &it.tenant.value],
-            Step::RemoveUser(it) | Step::Switch(it) => vec![&it.user.value, &it.tenant.value],
-            Step::Deploy(it) => {
-                let mut names = vec![it.name.value.as_str()];
-                names.extend(devices(&it.devices));
-                names
+            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Decommission(it) => names(&it.devices),
+            Step::Onboard(it) => names(&it.tenants),
+            Step::Configure(it) => vec![&it.tenant],
+            Step::AddUser(it) => vec![&it.user, &it.tenant],
+            Step::RemoveUser(it) | Step::Switch(it) => vec![&it.user, &it.tenant],
+            Step::Deploy(it) => std::iter::once(it.name.as_str()).chain(names(&it.devices)).collect(),
+            Step::Abort(it) => {
+                let devices = self.deployed.get(it.deployment.as_str()).copied().unwrap_or_default();
+                std::iter::once(it.deployment.as_str()).chain(names(devices)).collect()
             }
-            Step::Abort(it) => vec![&it.deployment.value],
             Step::Expect(_) => Vec::new(),
         }
     }
 
     /// Names that a claim is about.
     fn about(&self, claim: &'s Claim) -> Vec<&'s str> {
-        let devices = |names: &'s [Located<String>]| {
-            let groups = names.iter().flat_map(|name| self.population.counts(&name.value).map(|(group, _)| group));
-            names.iter().map(|name| name.value.as_str()).chain(groups).collect::<Vec<_>>()
-        };
-        let names = |names: &'s [Located<String>]| names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>();
         match claim {
-            Claim::Online { devices: it } | Claim::Updated { devices: it, .. } | Claim::Reported { devices: it } => {
-                devices(it)
-            }
-            Claim::Forgotten { devices: it, tenant } => {
-                let mut all = devices(it);
-                all.push(&tenant.value);
-                all
-            }
-            Claim::RolledBack { devices: it, deployment, .. } | Claim::Untouched { devices: it, deployment } => {
-                let mut all = devices(it);
-                all.push(&deployment.value);
-                all
+            Claim::Online { devices } | Claim::Updated { devices, .. } | Claim::Reported { devices } => names(devices),
+            Claim::Forgotten { devices, tenant: other }
+            | Claim::RolledBack { devices, deployment: other, .. }
+            | Claim::Untouched { devices, deployment: other } => {
+                std::iter::once(other.as_str()).chain(names(devices)).collect()
             }
             Claim::Isolation { between, .. } => names(between),
-            Claim::Access { user, tenant, .. } => vec![&user.value, &tenant.value],
+            Claim::Access { user, tenant, .. } => vec![user, tenant],
             Claim::Quota { tenants, .. } | Claim::Audit { tenants } | Claim::Onboarded { tenants, .. } => {
                 names(tenants)
             }
-            Claim::Pool { .. } => self.scenario.platform.tenants.iter().map(|(name, _)| name.value.as_str()).collect(),
-            Claim::Counts { tenant, .. } => vec![&tenant.value],
+            Claim::Pool { .. } => self.tenants.keys().copied().collect(),
+            Claim::Counts { tenant, .. } => vec![tenant],
         }
     }
 
-    fn judged(&mut self, step: &'s Located<Step>, later: &'s [Located<Step>]) {
-        let subjects = self.subjects(&step.value);
-        let judged = later.iter().any(|step| match &step.value {
-            Step::Expect(expect) => {
-                expect.claims.iter().any(|claim| self.about(claim).iter().any(|name| subjects.contains(name)))
+    /// What may fail is named by a later claim: itself, its devices' groups, or their tenants.
+    fn judged(&mut self) {
+        let mut later: BTreeSet<&str> = BTreeSet::new();
+        for step in self.scenario.steps.iter().rev() {
+            if let Step::Expect(expect) = &step.value {
+                for name in expect.claims.iter().flat_map(|claim| self.about(claim)) {
+                    if later.insert(name) {
+                        later.extend(self.population.counts(name).map(|(group, _)| group));
+                    }
+                }
+            } else if step.outcome().is_some_and(|outcome| outcome.may_fail) {
+                let subjects = self.subjects(&step.value);
+                let named = |name: &&str| {
+                    later.contains(name)
+                        || self.population.counts(name).any(|(group, _)| later.contains(group))
+                        || self.population.tenants(name).any(|tenant| later.contains(tenant))
+                };
+                if let Some(subject) = subjects.first()
+                    && !subjects.iter().any(named)
+                {
+                    let message = "this step may fail, and nothing later judges it";
+                    let help = format!("add an `expect` about `{subject}`");
+                    self.report("unjudged", step.span, message, "may fail", help);
+                }
             }
-            _ => false,
-        });
-        if !judged && let Some(subject) = subjects.first() {
-            let help = format!("add an `expect` about `{subject}`");
-            self.report("unjudged", step.span, "this step may fail, and nothing later judges it", "may fail", help);
         }
     }
 
     /// No more devices enrol than their tenant takes, unless that is the test.
     fn limits(&mut self) {
-        let mut enrolled: BTreeMap<&str, u64> = BTreeMap::new();
-        let mut unclear: BTreeSet<&str> = BTreeSet::new();
+        let mut enrolled = Enrolled::default();
         for step in &self.scenario.steps {
             match &step.value {
-                Step::Configure(it) => {
-                    unclear.insert(&it.tenant.value);
-                }
+                Step::Configure(it) => enrolled.unclear(it.tenant.as_str()),
                 Step::Decommission(it) | Step::Claim(it) => {
-                    unclear.extend(it.devices.iter().flat_map(|name| self.population.tenants(&name.value)));
+                    it.devices
+                        .iter()
+                        .for_each(|name| self.population.tenants(name).for_each(|it| enrolled.unclear(it)));
+                }
+                Step::Enroll(it) if it.outcome.refused.is_some() || it.outcome.may_fail => {
+                    it.devices
+                        .iter()
+                        .for_each(|name| self.population.tenants(name).for_each(|it| enrolled.unclear(it)));
                 }
                 Step::Enroll(it) => {
-                    let unjudged = it.outcome.refused.is_some() || it.outcome.may_fail;
                     for name in &it.devices {
-                        if unjudged {
-                            unclear.extend(self.population.tenants(&name.value));
-                            continue;
-                        }
-                        for (group, bounds) in self.population.counts(&name.value) {
-                            let known = enrolled.entry(group).or_default();
-                            *known = (*known).max(bounds.least);
-                        }
-                        for tenant in self.population.tenants(&name.value) {
-                            self.limit(tenant, name.span, &enrolled, &mut unclear);
-                        }
+                        self.enrol(name, &mut enrolled);
                     }
                 }
                 _ => {}
@@ -344,14 +371,23 @@ impl<'s> Rules<'s> {
         }
     }
 
-    fn limit(&mut self, name: &'s str, span: Span, enrolled: &BTreeMap<&str, u64>, unclear: &mut BTreeSet<&'s str>) {
-        let Some(limit) = self.tenant(name).and_then(|tenant| tenant.device_limit.as_ref()) else { return };
-        let groups = enrolled.iter().filter(|(group, _)| self.population.tenant(group) == Some(name));
-        let sum: u64 = groups.map(|(_, number)| number).sum();
-        if sum > u64::from(limit.value) && unclear.insert(name) {
-            let message = format!("{sum} devices enrol in `{name}`, which takes {}", limit.value);
-            let help = format!("if that is the test: `accepted: {}, refused: over_limit`", limit.value);
-            self.report("limit-exceeded", span, message, "with these it is full", help);
+    fn enrol(&mut self, name: &'s Located<String>, enrolled: &mut Enrolled<'s>) {
+        if !enrolled.names.insert(name) {
+            return;
+        }
+        for (group, bounds) in self.population.counts(name).collect::<Vec<_>>() {
+            let Some(tenant) = self.population.tenant(group) else { continue };
+            let known = enrolled.groups.entry(group).or_default();
+            let more = bounds.least.saturating_sub(*known);
+            *known += more;
+            let sum = enrolled.tenants.entry(tenant).or_default();
+            *sum += more;
+            let Some(limit) = self.tenant(tenant).and_then(|tenant| tenant.device_limit.as_ref()) else { continue };
+            if *sum > u64::from(limit.value) && enrolled.unclear.insert(tenant) {
+                let message = format!("{sum} devices enrol in `{tenant}`, which takes {}", limit.value);
+                let help = format!("if that is the test: `accepted: {}, refused: over_limit`", limit.value);
+                self.report("limit-exceeded", name.span, message, "with these it is full", help);
+            }
         }
     }
 
@@ -391,4 +427,8 @@ impl<'s> Rules<'s> {
             self.report("covers-nothing", row.span, message, "nothing proves it", help);
         }
     }
+}
+
+fn names(list: &[Located<String>]) -> Vec<&str> {
+    list.iter().map(|name| name.value.as_str()).collect()
 }

@@ -46,6 +46,23 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     for index in 0..20_000 {
         let _ = writeln!(chain, "  s{index}: {{ from: [s{}] }}", index + 1);
     }
+    let mut crowd =
+        String::from("scenario: x\nplatform: { tenants: { t: { admin: a, device_limit: 1 } } }\ndevices:\n");
+    for index in 0..1000 {
+        let _ = writeln!(crowd, "  g{index}: {{ tenant: t, simulated: 1, speaks: mender, runs: \"1\" }}");
+    }
+    let all = (0..1000).map(|index| format!("g{index}")).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(crowd, "selections:\n  s0: {{ from: [{all}] }}");
+    for index in 1..1000 {
+        let _ = writeln!(crowd, "  s{index}: {{ from: [s{}, s0] }}", index - 1);
+    }
+    let names = (0..1000).map(|index| format!("s{index}")).collect::<Vec<_>>().join(", ");
+    crowd.push_str("steps:\n");
+    for _ in 0..50 {
+        let _ = writeln!(crowd, "- enroll: {{ devices: [{names}], may_fail: true }}");
+        let _ = writeln!(crowd, "- claim: {{ devices: [{names}], by: a, refused: unseen }}");
+        let _ = writeln!(crowd, "- expect: {{ online: {{ devices: [{names}] }} }}");
+    }
     let fill = |text: &str| text.repeat(LONGEST_FILE / text.len()).into_bytes();
     let under = |head: &str, text: &str| {
         [head.as_bytes(), &text.repeat((LONGEST_FILE - head.len()) / text.len()).into_bytes()].concat()
@@ -90,6 +107,7 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
             under("scenario: x\nsteps:\n", "- abort: { deployment: looooooooooooooong, by: somebody@nowhere.test }\n"),
         ),
         ("chain of selections", chain.into()),
+        ("crowd", crowd.into()),
         ("long list", closed("scenario: x\nsteps:\n- enroll: { devices: [", "a, ", "] }")),
         (
             "enormous number",
