@@ -24,19 +24,22 @@ const POLLS_PER_INVENTORY: u32 = 10;
 ///
 /// Every poll is a connection of its own. The body keeps what survives; dropping the future is a loss
 /// of power.
-pub async fn run_device<B: Body, W: Witness>(
+pub fn run_device<B: Body, W: Witness>(
     world: World,
-    config: DeviceConfig,
+    mut config: DeviceConfig,
     key: Key,
     body: B,
     witness: W,
     orders: UnboundedReceiver<Order>,
     stop: CancellationToken,
-) {
+) -> impl Future<Output = ()> + Send {
+    // The agent is made outside the future, which would otherwise keep room for it twice.
+    let id_data = request::id_data(&std::mem::take(&mut config.identity)).into();
     let machine = Machine::new(Record::default(), 0);
     let mut agent = Agent {
         world,
         config,
+        id_data,
         key,
         body,
         witness,
@@ -47,16 +50,20 @@ pub async fn run_device<B: Body, W: Witness>(
         polls: 0,
         payload: Bytes::new(),
     };
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        _ = agent.run(orders) => {}
+    async move {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            _ = agent.run(orders) => {}
+        }
     }
 }
 
 pub(crate) struct Agent<B, W> {
     pub world: World,
     pub config: DeviceConfig,
+    /// The identity as it is shown; the configuration's map is not kept.
+    id_data: Box<str>,
     key: Key,
     pub body: B,
     witness: W,
@@ -308,8 +315,8 @@ impl<B: Body, W: Witness> Agent<B, W> {
     }
 
     async fn authenticate(&mut self) -> bool {
-        let DeviceConfig { identity, tenant_token, .. } = &self.config;
-        let body = request::auth_body(identity, &self.key, tenant_token);
+        let tenant_token = &self.config.tenant_token;
+        let body = request::auth_body(&self.id_data, &self.key, tenant_token);
         let signature = self.signature.get_or_insert_with(|| self.key.sign(&body).into());
         let request = request::signed(body, signature, tenant_token);
         let Some(answer) = self.send(request).await else { return false };

@@ -20,13 +20,17 @@ pub const CLIENT_VERSION: &str = "3.4.0";
 /// tenant's token in the body and as bearer. The same arguments give the same bytes.
 #[must_use]
 pub fn auth_request(identity: &BTreeMap<String, String>, key: &Key, tenant_token: &str) -> Request {
-    let body = auth_body(identity, key, tenant_token);
+    let body = auth_body(&id_data(identity), key, tenant_token);
     let signature = key.sign(&body);
     signed(body, &signature, tenant_token)
 }
 
-pub(crate) fn auth_body(identity: &BTreeMap<String, String>, key: &Key, tenant_token: &str) -> Bytes {
-    let id_data = json!(identity).to_string();
+/// An identity as it is shown: a JSON object in a string, its keys sorted.
+pub(crate) fn id_data(identity: &BTreeMap<String, String>) -> String {
+    json!(identity).to_string()
+}
+
+pub(crate) fn auth_body(id_data: &str, key: &Key, tenant_token: &str) -> Bytes {
     let mut body = json!({ "id_data": id_data, "pubkey": key.public_pem(), "tenant_token": tenant_token }).to_string();
     body.push('\n');
     body.into()

@@ -85,7 +85,7 @@ fn drive(fates: &[Fate], rolls_back: bool, reboots: bool) -> Run {
                     next = Some(said);
                 }
                 // Power may go before a call or after it has done its work.
-                Effect::Call(call) if is_down => drop(run.done.len() % 2 == 0 && run.device.call(&call)),
+                Effect::Call(call) if is_down => drop(run.done.len().is_multiple_of(2) && run.device.call(&call)),
                 Effect::Call(_) | Effect::Write | Effect::Fetch if !good => next = Some(Input::Failed("bad".into())),
                 Effect::Write | Effect::Wait => next = Some(Input::Done),
                 Effect::Fetch => next = Some(Input::Fetched(Brings::default())),
