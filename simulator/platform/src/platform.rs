@@ -2,6 +2,7 @@
 
 use crate::defects::DefectId;
 use crate::edge;
+use crate::fleet::ObjectStore;
 use crate::ids::{Ids, hex};
 use crate::passwords::PasswordCost;
 use crate::store::{Database, Store, StoreError, Transaction, Tx};
@@ -37,6 +38,7 @@ struct Parts {
     tokens: Tokens,
     ids: Ids,
     operator_token: String,
+    objects: ObjectStore,
 }
 
 /// A tenant to be, with its first admin.
@@ -114,6 +116,7 @@ impl Platform {
             tokens: Tokens::new(&seeds),
             ids: Ids::new(&settings.world),
             operator_token: hex(&operator),
+            objects: ObjectStore::in_memory(),
             database,
             settings,
         })))
@@ -214,6 +217,10 @@ impl Platform {
 
     pub(crate) fn ids(&self) -> &Ids {
         &self.0.ids
+    }
+
+    pub(crate) fn objects(&self) -> &ObjectStore {
+        &self.0.objects
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {

@@ -29,7 +29,7 @@ pub(crate) fn operator_operations() -> OpenApiRouter<Platform> {
 }
 
 pub(crate) fn gateway(app: &Platform) -> Router {
-    envelope::around(gateway_operations().split_for_parts().0, app)
+    envelope::around(gateway_operations().merge(fleet::links()).split_for_parts().0, app)
 }
 
 pub(crate) fn operator_door(app: &Platform) -> Router {

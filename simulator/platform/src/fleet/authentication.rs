@@ -167,12 +167,7 @@ pub(super) struct NewDevice<'a> {
 
 impl NewDevice<'_> {
     /// Writes its row; its id.
-    pub(super) async fn insert(
-        &self,
-        app: &Platform,
-        tx: &mut Transaction,
-        status: Status,
-    ) -> Result<String, Refusal> {
+    pub(super) async fn insert(&self, app: &Platform, tx: &mut Transaction, status: Status) -> Result<String, Refusal> {
         let id = app.ids().thing();
         tx.execute(
             "insert into devices (id, tenant_id, identity, status, tier, group_name, attributes, tags, tags_version, \
@@ -257,4 +252,3 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())
 }
-

@@ -1,8 +1,10 @@
 //! Devices as the authentication service knows them.
 
 use super::authentication::{NewDevice, Tier, add_set, canonical};
+use super::deployment_status::Progress;
 use super::device_status::Status;
 use super::keys::PublicKey;
+use super::progress;
 use super::reach::Reach;
 use super::slots;
 use crate::Platform;
@@ -66,7 +68,10 @@ impl Device {
         let id = row.text("id")?;
         let identity: Value = row.json("identity")?;
         let sets = tx
-            .query("select id, pubkey, tier, status, ts from auth_sets where device_id = $1 order by ts, id", args![&id])
+            .query(
+                "select id, pubkey, tier, status, ts from auth_sets where device_id = $1 order by ts, id",
+                args![&id],
+            )
             .await?;
         let mut auth_sets = Vec::with_capacity(sets.len());
         for set in &sets {
@@ -261,11 +266,7 @@ async fn count(State(app): State<Platform>, user: Can<need::SeeDevices>, params:
     params(("id" = String, Path, description = "The device.")),
     responses((status = 200, description = "The device.", body = Device), (status = 404, description = "Not Found.")),
     security(("user" = [])))]
-async fn show(
-    State(app): State<Platform>,
-    user: Can<need::SeeDevices>,
-    At(id): At<String>,
-) -> Answer<Json<Device>> {
+async fn show(State(app): State<Platform>, user: Can<need::SeeDevices>, At(id): At<String>) -> Answer<Json<Device>> {
     let mut tx = app.begin().await?;
     let row = tx.first("select * from devices where id = $1 order by id", args![&id]).await?.ok_or_else(unknown)?;
     if row.text("tenant_id")? != user.tenant {
@@ -353,6 +354,7 @@ async fn decommission(
     let mut tx = app.begin().await?;
     let device = find(&mut tx, &user.tenant, &id).await?;
     Reach::to(&app, &user, PermissionSet::ManageDevices).demand(device.group.as_deref())?;
+    progress::end_all(&app, &mut tx, &user.tenant, &id, Progress::Decommissioned).await?;
     tx.execute("delete from auth_sets where device_id = $1", args![&id]).await?;
     tx.execute("delete from devices where id = $1 and tenant_id = $2", args![&id, &user.tenant]).await?;
     if !app.defect(DefectId::DecommissionedTokenGood) {

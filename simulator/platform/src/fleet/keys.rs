@@ -10,8 +10,7 @@ use rsa::pkcs1v15::Pkcs1v15Sign;
 use sha2::{Digest, Sha256};
 
 /// What stands before a SHA-256 digest in an RSA signature (RFC 8017, 9.2).
-const SHA256_PREFIX: [u8; 19] =
-    [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
+const SHA256_PREFIX: [u8; 19] = [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
 
 /// A public key.
 pub(crate) struct PublicKey {
@@ -55,7 +54,7 @@ impl PublicKey {
                 key.verify(scheme, &Sha256::digest(bytes), &signature).is_ok()
             }
             Kind::P256(key) => p256::ecdsa::Signature::from_der(&signature)
-                .is_ok_and(|signature| p256::ecdsa::signature::Verifier::verify(&**key, bytes, &signature).is_ok()),
+                .is_ok_and(|signature| Verifier::verify(&**key, bytes, &signature).is_ok()),
             Kind::Ed25519(key) => ed25519_dalek::Signature::from_slice(&signature)
                 .is_ok_and(|signature| key.verify(bytes, &signature).is_ok()),
         }

@@ -43,11 +43,7 @@ async fn of_tenant(app: &Platform, tenant: &str) -> Answer<i64> {
     operation_id = "DeviceAuth Management Get Device Limit", tag = "devauth",
     params(("name" = String, Path, description = "max_devices, max_micro_devices or max_system_devices.")),
     responses((status = 200, description = "The limit.", body = Limit)), security(("user" = [])))]
-async fn show(
-    State(app): State<Platform>,
-    user: Can<need::SeeDevices>,
-    At(name): At<String>,
-) -> Answer<Json<Limit>> {
+async fn show(State(app): State<Platform>, user: Can<need::SeeDevices>, At(name): At<String>) -> Answer<Json<Limit>> {
     match name.as_str() {
         "max_devices" => Ok(Json(Limit { limit: of_tenant(&app, &user.tenant).await? })),
         "max_micro_devices" | "max_system_devices" => Ok(Json(Limit { limit: -1 })),

@@ -1,14 +1,27 @@
 //! Devices, their inventory, artifacts, deployments: what a tenant's fleet is and what happens to it.
 
+mod artifacts;
+mod attributes;
 mod auth_sets;
 mod authentication;
+mod deployment_status;
+mod deployments;
 mod device_status;
 mod devices;
 mod keys;
 mod limits;
+mod objects;
+mod outcomes;
+mod progress;
 mod reach;
 mod revocation;
 mod slots;
+mod storage;
+mod targets;
+mod terms;
+mod upload;
+
+pub(crate) use objects::ObjectStore;
 
 use crate::Platform;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,6 +34,16 @@ pub(crate) fn gateway() -> OpenApiRouter<Platform> {
         .merge(auth_sets::operations())
         .merge(limits::operations())
         .merge(revocation::operations())
+        .merge(attributes::operations())
+        .merge(artifacts::operations())
+        .merge(progress::operations())
+        .merge(deployments::operations())
+        .merge(outcomes::operations())
+}
+
+/// What everybody reaches who has a link. These are no operations of the interface, so they are not in the document.
+pub(crate) fn links() -> OpenApiRouter<Platform> {
+    storage::operations()
 }
 
 /// What the operator reaches.

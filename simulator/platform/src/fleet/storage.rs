@@ -1,0 +1,158 @@
+//! Download links: whoever has one gets the bytes, until it ends. They need no token and may ask for a part.
+
+use super::objects::Objects;
+use crate::Platform;
+use crate::defects::DefectId;
+use crate::edge::{At, Params};
+use crate::refusal::{Answer, Refusal};
+use crate::times::rfc3339;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::ops::Range;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn operations() -> OpenApiRouter<Platform> {
+    OpenApiRouter::new().routes(routes!(fetch))
+}
+
+/// How long a link is good, in seconds.
+const LIFETIME_S: u64 = 15 * 60;
+
+/// Where an artifact's bytes are.
+pub(super) fn key(tenant: &str, artifact: &str) -> String {
+    format!("{tenant}/{artifact}")
+}
+
+/// Where to download something.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Link {
+    pub(super) uri: String,
+    pub(super) expire: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) method: Option<&'static str>,
+}
+
+/// What the signature of a link covers.
+fn sealed(app: &Platform, tenant: &str, artifact: &str, expires: u64) -> String {
+    if app.defect(DefectId::LinkSealsExpiryOnly) {
+        return format!("storage?expires={expires}");
+    }
+    format!("storage/{tenant}/{artifact}?expires={expires}")
+}
+
+/// A link to an artifact's bytes. Its origin is the platform's public one, or where this request came to.
+pub(super) fn link(app: &Platform, headers: &HeaderMap, tenant: &str, artifact: &str) -> Result<Link, Refusal> {
+    let expires = app.now_s() + LIFETIME_S;
+    let seal = app.tokens().seal(&sealed(app, tenant, artifact, expires)).map_err(Refusal::internal)?;
+    let origin = match &app.settings().public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => {
+            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            format!("http://{}", host.unwrap_or("localhost"))
+        }
+    };
+    Ok(Link {
+        uri: format!("{origin}/storage/{tenant}/{artifact}?expires={expires}&signature={seal}"),
+        expire: rfc3339(expires * 1_000),
+        method: None,
+    })
+}
+
+/// Download with a link. Every link that is not good, for whatever reason, is refused the same way.
+#[utoipa::path(get, path = "/storage/{tenant}/{artifact}", operation_id = "x_fleetproof Download", tag = "storage",
+    params(("tenant" = String, Path, description = "From the link."),
+        ("artifact" = String, Path, description = "From the link."),
+        ("expires" = i64, Query, description = "From the link."),
+        ("signature" = String, Query, description = "From the link."),
+        ("Range" = Option<String>, Header, description = "A part, e.g. bytes=100-.")),
+    responses((status = 200, description = "The bytes.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "A part.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 403, description = "The link is not good."), (status = 404, description = "Not Found."),
+        (status = 416, description = "There is no such part.")))]
+async fn fetch(
+    State(app): State<Platform>,
+    At((tenant, artifact)): At<(String, String)>,
+    params: Params,
+    headers: HeaderMap,
+) -> Answer {
+    let expires = params.one("expires").and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    let seal = params.one("signature").unwrap_or_default();
+    let good = app.tokens().unseals(&sealed(&app, &tenant, &artifact, expires), seal) && app.now_s() < expires;
+    if !good {
+        return Err(Refusal::forbidden_since("the link is not good"));
+    }
+    let key = key(&tenant, &artifact);
+    let size = app.objects().size(&key).await.map_err(Refusal::internal)?;
+    let size = size.ok_or_else(|| Refusal::not_found("object not found"))?;
+    let part = headers.get(header::RANGE).and_then(|range| range.to_str().ok()).and_then(|range| part(range, size));
+    let (status, range) = match part {
+        None => (StatusCode::OK, 0..size),
+        Some(range) if range.is_empty() => return Ok(no_such_part(size)),
+        Some(range) => (StatusCode::PARTIAL_CONTENT, range),
+    };
+    let bytes = app.objects().read(&key, range.clone()).await.map_err(Refusal::internal)?;
+    let bytes = bytes.ok_or_else(|| Refusal::not_found("object not found"))?;
+    let mut response = (status, Body::from(bytes)).into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/vnd.mender-artifact"));
+    answer.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let told = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
+        answer.extend(header::HeaderValue::from_str(&told).ok().map(|told| (header::CONTENT_RANGE, told)));
+    }
+    Ok(response)
+}
+
+fn no_such_part(size: u64) -> Response {
+    (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{size}"))]).into_response()
+}
+
+/// The part that a `Range` header asks for: empty when there is none of it, `None` for what is not understood (then
+/// the whole is sent, RFC 9110, 14.2). Of several parts none is understood.
+fn part(range: &str, size: u64) -> Option<Range<u64>> {
+    let (first, last) = range.trim().strip_prefix("bytes=")?.split_once('-')?;
+    if first.is_empty() {
+        let length = last.parse::<u64>().ok()?.min(size);
+        return Some(size - length..size);
+    }
+    let first = first.parse::<u64>().ok()?;
+    let end = if last.is_empty() { size } else { last.parse::<u64>().ok()?.saturating_add(1) };
+    if end <= first && !last.is_empty() {
+        return None;
+    }
+    Some(first.min(size)..end.min(size).max(first.min(size)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn parts_are_those_of_the_standard() {
+        assert_eq!(part("bytes=0-0", 10), Some(0..1));
+        assert_eq!(part("bytes=4-", 10), Some(4..10));
+        assert_eq!(part("bytes=4-99", 10), Some(4..10));
+        assert_eq!(part("bytes=-3", 10), Some(7..10));
+        assert_eq!(part("bytes=-99", 10), Some(0..10));
+        assert!(part("bytes=10-", 10).unwrap().is_empty());
+        assert!(part("bytes=-0", 10).unwrap().is_empty());
+        for odd in ["bytes=", "bytes=x-", "bytes=5-4", "bytes=0-1,3-4", "lines=0-1", "bytes=1"] {
+            assert_eq!(part(odd, 10), None, "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_never_beyond_the_whole(text in "bytes=[0-9]{0,3}-[0-9]{0,3}", size in 0_u64..200) {
+            if let Some(range) = part(&text, size) {
+                prop_assert!(range.start <= range.end && range.end <= size);
+            }
+        }
+    }
+}
