@@ -13,6 +13,9 @@ use tokio_util::task::TaskTracker;
 /// How long a connection may say nothing.
 const IDLE: Duration = Duration::from_secs(75);
 
+/// How long a peer may take for the rest of an answer once the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
 pub(crate) async fn serve(router: Router, mut incoming: Incoming, stop: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
@@ -41,7 +44,7 @@ async fn converse(router: Router, stream: Stream, stop: CancellationToken) {
         biased;
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            let _peers_business = connection.await;
+            let _peers_business = tokio::time::timeout(GRACE, connection).await;
         }
         _peers_business = connection.as_mut() => {}
     }

@@ -18,7 +18,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -199,11 +198,7 @@ struct Exists {
     responses((status = 200, description = "Whether.", body = Exists), (status = 400, description = "No e-mail."),
         (status = 403, description = "Not a provider's admin.")),
     security(("user" = [])))]
-async fn user_exists(
-    State(app): State<Platform>,
-    _: Can<need::Children>,
-    params: Params,
-) -> Answer<Json<Exists>> {
+async fn user_exists(State(app): State<Platform>, _: Can<need::Children>, params: Params) -> Answer<Json<Exists>> {
     let email = check_email(params.one("email").unwrap_or_default())?;
     let mut tx = app.begin().await?;
     let known = tx.number("select count(*) as n from users where email = $1", args![email]).await?;
@@ -330,7 +325,9 @@ async fn update_user(
         let elsewhere = "select count(*) as n from memberships where user_id = $1 and tenant_id <> $2";
         let elsewhere = tx.number(elsewhere, args![&id, &user.tenant]).await?;
         if elsewhere > 0 && !app.defect(DefectId::AccountTakenOver) {
-            return Err(Refusal::unprocessable("the account belongs to other tenants too: only its owner may change it"));
+            return Err(Refusal::unprocessable(
+                "the account belongs to other tenants too: only its owner may change it",
+            ));
         }
     }
     let mut email = was.clone();
@@ -340,7 +337,8 @@ async fn update_user(
         if tx.number(taken, args![&email, &id]).await? > 0 {
             return Err(Refusal::unprocessable("user with a given email already exists"));
         }
-        tx.execute("update users set email = $2, updated_at = $3 where id = $1", args![&id, &email, app.now_ms()]).await?;
+        tx.execute("update users set email = $2, updated_at = $3 where id = $1", args![&id, &email, app.now_ms()])
+            .await?;
         tx.execute("update sessions set email = $2 where user_id = $1", args![&id, &email]).await?;
         change.push(format!("email: {email}"));
     }
@@ -367,7 +365,11 @@ async fn update_user(
 #[utoipa::path(delete, path = "/api/management/v1/useradm/users/{id}", operation_id = "Remove User", tag = "useradm",
     params(("id" = String, Path, description = "The user.")),
     responses((status = 204, description = "Gone.")), security(("user" = [])))]
-async fn remove_user(State(app): State<Platform>, user: Can<need::ChangeUsers>, At(id): At<String>) -> Answer<StatusCode> {
+async fn remove_user(
+    State(app): State<Platform>,
+    user: Can<need::ChangeUsers>,
+    At(id): At<String>,
+) -> Answer<StatusCode> {
     let mut tx = app.begin().await?;
     if let Some(row) = member(&mut tx, &user.tenant, &id).await? {
         let gone = args![&user.tenant, &id];

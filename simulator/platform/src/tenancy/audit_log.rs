@@ -1,7 +1,6 @@
 //! The audit log, as a tenant's admin reads it.
 
 use crate::Platform;
-use crate::args;
 use crate::defects::DefectId;
 use crate::edge::{Can, Page, Params, need};
 use crate::refusal::{Answer, Refusal};

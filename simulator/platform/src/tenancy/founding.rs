@@ -46,13 +46,14 @@ pub(super) async fn insert_tenant(
 ) -> Result<(String, String), Refusal> {
     let id = app.ids().tenant();
     let token = hex(&app.ids().bytes::<24>());
-    let written = tx.execute(
-        "insert into tenants (id, name, token, status, provider, parent_id, lim, carved, devices_accepted, \
+    let written = tx
+        .execute(
+            "insert into tenants (id, name, token, status, provider, parent_id, lim, carved, devices_accepted, \
          storage_limit, storage_used, api_limits, settings, created_at, updated_at) \
          values ($1, $2, $3, 'active', $4, $5, $6, 0, 0, 0, 0, '{}', '{}', $7, $7) on conflict do nothing",
-        args![&id, draft.name, &token, draft.provider, draft.parent, draft.limit, app.now_ms()],
-    )
-    .await?;
+            args![&id, draft.name, &token, draft.provider, draft.parent, draft.limit, app.now_ms()],
+        )
+        .await?;
     if written == 1 { Ok((id, token)) } else { Err(Refusal::conflict("tenant or admin user is duplicated")) }
 }
 

@@ -183,7 +183,11 @@ struct Limit {
 
 /// 400 for a limit that devices do not have.
 fn check_tier(name: &str) -> Answer<()> {
-    if name == "max_devices" { Ok(()) } else { Err(Refusal::bad_request("unsupported limit: only max_devices is served")) }
+    if name == "max_devices" {
+        Ok(())
+    } else {
+        Err(Refusal::bad_request("unsupported limit: only max_devices is served"))
+    }
 }
 
 /// How many devices a tenant may accept; for a provider its whole pool.

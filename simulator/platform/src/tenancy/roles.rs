@@ -191,7 +191,11 @@ async fn update_role(
 #[utoipa::path(delete, path = "/api/management/v2/useradm/roles/{id}", operation_id = "Delete Role", tag = "useradm",
     params(("id" = String, Path, description = "Its name.")),
     responses((status = 204, description = "Gone."), (status = 422, description = "Built in.")), security(("user" = [])))]
-async fn delete_role(State(app): State<Platform>, user: Can<need::ChangeUsers>, At(name): At<String>) -> Answer<StatusCode> {
+async fn delete_role(
+    State(app): State<Platform>,
+    user: Can<need::ChangeUsers>,
+    At(name): At<String>,
+) -> Answer<StatusCode> {
     if built_in(&name).is_some() {
         return Err(Refusal::unprocessable("a built-in role cannot be deleted"));
     }

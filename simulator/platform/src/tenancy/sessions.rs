@@ -42,16 +42,11 @@ struct LoginOptions {
     params(("Authorization" = String, Header, description = "Basic authentication.")),
     responses((status = 200, description = "A token.", content_type = "application/jwt", body = String),
         (status = 401, description = "Unauthorized.")))]
-async fn login(
-    State(app): State<Platform>,
-    headers: HeaderMap,
-    Body(options): Body<Option<LoginOptions>>,
-) -> Answer {
+async fn login(State(app): State<Platform>, headers: HeaderMap, Body(options): Body<Option<LoginOptions>>) -> Answer {
     let (email, password) = basic(&headers).ok_or_else(Refusal::unauthorized)?;
     let mut tx = app.begin().await?;
-    let account = tx
-        .first("select id, password from users where email = $1 order by id", args![&email.to_lowercase()])
-        .await?;
+    let account =
+        tx.first("select id, password from users where email = $1 order by id", args![&email.to_lowercase()]).await?;
     let sealed = account.as_ref().map(|account| account.text("password")).transpose()?;
     if !app.settings().passwords.opens(sealed.as_deref(), &password) {
         return Err(Refusal::unauthorized());

@@ -272,9 +272,8 @@ async fn look_at_pool(app: &Platform, provider: &str, limit: i64) -> Answer<()> 
 
 /// A child of the caller's; 403 for everything else, also for what never existed.
 async fn child_of(tx: &mut Transaction, user: &User, id: &str) -> Answer<Row> {
-    let row = tx
-        .first("select * from tenants where id = $1 and parent_id = $2 order by id", args![id, &user.tenant])
-        .await?;
+    let row =
+        tx.first("select * from tenants where id = $1 and parent_id = $2 order by id", args![id, &user.tenant]).await?;
     row.ok_or_else(|| Refusal::forbidden_since("User token does not provide access to tenant with given Id."))
 }
 
@@ -361,7 +360,11 @@ async fn start_removal(
     responses((status = 204, description = "Gone."), (status = 403, description = "Not a child of the caller's."),
         (status = 405, description = "It is active.")),
     security(("user" = [])))]
-async fn delete_child(State(app): State<Platform>, user: Can<need::Children>, At(id): At<String>) -> Answer<StatusCode> {
+async fn delete_child(
+    State(app): State<Platform>,
+    user: Can<need::Children>,
+    At(id): At<String>,
+) -> Answer<StatusCode> {
     let mut tx = app.begin().await?;
     let child = child_of(&mut tx, &user, &id).await?;
     if child.text("status")? == "active" {

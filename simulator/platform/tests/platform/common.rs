@@ -31,6 +31,35 @@ pub fn with_platform(defect: Option<DefectId>, play: impl AsyncFnOnce(Stage)) {
     });
 }
 
+/// Plays on a healthy platform on every database there is: in memory, and, where the feature `postgres` is on and
+/// `FLEETPROOF_TEST_POSTGRES` is a connection string, on that server in real time.
+pub fn on_every_database(play: impl AsyncFn(Stage)) {
+    with_platform(None, &play);
+    #[cfg(feature = "postgres")]
+    if let Ok(connection) = std::env::var("FLEETPROOF_TEST_POSTGRES") {
+        Runtime::real_time().unwrap().block_on(async {
+            let database = own_schema(&connection).await;
+            let world = World::on_sockets(7);
+            let passwords = PasswordCost::Fast;
+            let settings = Settings { world: world.clone(), passwords, defect: None, public_url: None };
+            let platform = Platform::open_on(settings, database).await.unwrap();
+            let (gateway, door) = (platform.gateway(), platform.operator_door());
+            play(Stage { world, platform, gateway, door }).await;
+        });
+    }
+}
+
+/// A part of a server that is this test's own, and empty.
+#[cfg(feature = "postgres")]
+async fn own_schema(connection: &str) -> fleetproof_platform::store::Database {
+    use fleetproof_platform::store::{Database, Postgres, Store, Tx};
+    let name = std::thread::current().name().unwrap().replace("::", "_");
+    let mut tx = Postgres::new(connection).unwrap().begin().await.unwrap();
+    tx.batch(&format!("drop schema if exists {name} cascade; create schema {name}")).await.unwrap();
+    tx.commit().await.unwrap();
+    Database::Postgres(Postgres::new(&format!("{connection} options='-c search_path={name}'")).unwrap())
+}
+
 /// What an answer says.
 #[derive(Debug)]
 pub struct Told {

@@ -100,9 +100,14 @@ fn the_platform_answers_on_a_network() {
         let answer = sender.send_request(request).await.unwrap();
         assert_eq!(answer.status(), 200);
         assert!(answer.headers().get("date").is_none());
-        drop(sender);
-        connection.await.unwrap().unwrap();
+        let document = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
+        assert!(document.starts_with(b"{"));
+        // Somebody who asks and never reads does not keep the server from stopping.
+        let request = http::Request::get("/openapi.json").header("host", "platform");
+        let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        let unread = sender.send_request(request).await.unwrap();
         stop.cancel();
         serving.await.unwrap();
+        drop((unread, sender, connection));
     });
 }

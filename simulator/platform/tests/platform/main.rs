@@ -3,6 +3,10 @@
 
 mod admission;
 mod common;
+mod family;
 mod foundation;
 mod gear;
+mod operations;
+mod planted;
 mod tenancy;
+mod updates;

@@ -1,65 +1,13 @@
 //! Tenants and people: what each may see and do, and what everybody else is told.
 
-use crate::common::{Caller, PASSWORD, Stage, with_platform};
-use fleetproof_platform::Founded;
+use crate::common::{Caller, PASSWORD, on_every_database, with_platform};
+use crate::family::{TENANTS, V1, V2, add_user, child, family, log, me, new_child};
+use proptest::prelude::*;
 use serde_json::{Value, json};
-
-const V1: &str = "/api/management/v1/useradm";
-const V2: &str = "/api/management/v2/useradm";
-const TENANTS: &str = "/api/management/v2/tenantadm/tenants";
-
-/// A provider with two children.
-struct Family {
-    provider: Founded,
-    pia: Caller,
-    acme: String,
-    ada: Caller,
-    globex: String,
-    gus: Caller,
-}
-
-async fn family(stage: &Stage) -> Family {
-    let provider = stage.provider("provider", 1000).await;
-    let pia = stage.login("admin@provider.example").await;
-    let acme = child(&pia, "acme", 300).await;
-    let globex = child(&pia, "globex", 500).await;
-    let (ada, gus) = (stage.login("admin@acme.example").await, stage.login("admin@globex.example").await);
-    Family { provider, pia, acme, ada, globex, gus }
-}
-
-fn new_child(name: &str, limit: i64) -> Value {
-    let admin = json!({ "email": format!("admin@{name}.example"), "password": PASSWORD });
-    json!({ "name": name, "admin": admin, "device_limit": limit })
-}
-
-async fn child(pia: &Caller, name: &str, limit: i64) -> String {
-    let told = pia.post(TENANTS, &new_child(name, limit)).await;
-    assert_eq!(told.status, 202, "{}", told.text());
-    let children = pia.get(&format!("{TENANTS}?per_page=500")).await.json();
-    let child = children.as_array().unwrap().iter().find(|child| child["name"] == name).unwrap();
-    child["id"].as_str().unwrap().to_owned()
-}
-
-async fn me(caller: &Caller) -> Value {
-    caller.get(&format!("{V1}/users/me")).await.json()
-}
-
-async fn add_user(admin: &Caller, email: &str, roles: &[&str]) -> String {
-    let told = admin.post(&format!("{V1}/users"), &json!({ "email": email, "password": PASSWORD, "roles": roles })).await;
-    assert_eq!(told.status, 201, "{}", told.text());
-    told.headers["location"].to_str().unwrap().strip_prefix("users/").unwrap().to_owned()
-}
-
-/// `action/object` of each entry, oldest first, of everything after the first `skip`.
-async fn log(caller: &Caller, skip: usize) -> Vec<String> {
-    let entries = caller.get("/api/management/v1/auditlogs/logs?sort=asc&per_page=500").await.json();
-    let line = |entry: &Value| format!("{}/{}", entry["action"], entry["object"]["type"]).replace('"', "");
-    entries.as_array().unwrap().iter().skip(skip).map(line).collect()
-}
 
 #[test]
 fn a_provider_has_children_and_a_child_has_none() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let children = family.pia.get(TENANTS).await;
         assert_eq!(children.headers["x-total-count"], "2");
@@ -83,7 +31,7 @@ fn a_provider_has_children_and_a_child_has_none() {
 
 #[test]
 fn limits_come_out_of_the_pool() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let reserve = async || {
             let own = family.pia.get(&format!("{TENANTS}/me")).await.json();
@@ -122,7 +70,7 @@ fn limits_come_out_of_the_pool() {
 
 #[test]
 fn names_and_people_are_taken_once() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let mut same_name = new_child("acme", 1);
         same_name["admin"]["email"] = json!("other@acme.example");
@@ -143,7 +91,7 @@ fn names_and_people_are_taken_once() {
 
 #[test]
 fn the_providers_admin_is_a_stranger_in_a_child_until_she_adds_herself() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let pia_id = me(&family.pia).await["id"].as_str().unwrap().to_owned();
         let ada_id = me(&family.ada).await["id"].as_str().unwrap().to_owned();
@@ -173,7 +121,9 @@ fn the_providers_admin_is_a_stranger_in_a_child_until_she_adds_herself() {
         let rita = stage.login("admin@rival.example").await;
         let rita_id = me(&rita).await["id"].as_str().unwrap().to_owned();
         let (theirs, never) = (into(&family.acme), into("5f0000000000000000000000"));
-        for told in [rita.post(&format!("{V1}/users/{rita_id}/assign"), &theirs).await, rita.post(&assign, &never).await] {
+        for told in
+            [rita.post(&format!("{V1}/users/{rita_id}/assign"), &theirs).await, rita.post(&assign, &never).await]
+        {
             assert_eq!((told.status, told.json()["error"].as_str()), (403, Some("forbidden")));
         }
         assert_eq!(family.pia.post(&format!("{V1}/users/{rita_id}/assign"), &theirs).await.status, 404);
@@ -183,7 +133,7 @@ fn the_providers_admin_is_a_stranger_in_a_child_until_she_adds_herself() {
 
 #[test]
 fn a_person_wears_two_hats() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let gus_id = me(&family.gus).await["id"].as_str().unwrap().to_owned();
         let assign = json!({ "tenant_ids": [family.acme], "role": "RBAC_ROLE_PERMIT_ALL" });
@@ -208,7 +158,7 @@ fn a_person_wears_two_hats() {
 
 #[test]
 fn strangers_are_told_what_never_existed_would_tell_them() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let victim = add_user(&family.gus, "vic@globex.example", &["RBAC_ROLE_OBSERVER"]).await;
         let role = json!({ "name": "installers", "permission_sets_with_scope": [{ "name": "ReadDevices" }] });
@@ -244,7 +194,7 @@ fn strangers_are_told_what_never_existed_would_tell_them() {
 
 #[test]
 fn a_role_too_low_is_forbidden() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         add_user(&family.ada, "vera@acme.example", &["RBAC_ROLE_OBSERVER"]).await;
         add_user(&family.ada, "nobody@acme.example", &[]).await;
@@ -277,7 +227,7 @@ fn a_role_too_low_is_forbidden() {
 
 #[test]
 fn suspension_reaches_every_token_and_ends_with_a_new_login() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let pat = json!({ "name": "ci", "expires_in": 3600 });
         let pat = family.ada.post(&format!("{V1}/settings/tokens"), &pat).await.text();
@@ -312,7 +262,7 @@ fn suspension_reaches_every_token_and_ends_with_a_new_login() {
 
 #[test]
 fn each_change_stands_once_in_the_right_log() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         assert_eq!(log(&family.ada, 0).await, [""; 0], "a child's log begins empty");
         let vera = add_user(&family.ada, "vera@acme.example", &["RBAC_ROLE_OBSERVER"]).await;
@@ -360,13 +310,16 @@ fn each_change_stands_once_in_the_right_log() {
         let none = family.ada.get("/api/management/v1/auditlogs/logs?created_before=5").await.json();
         assert_eq!(none, json!([]));
         let csv = family.ada.get("/api/management/v1/auditlogs/logs/export").await;
-        assert_eq!((csv.headers["content-type"].to_str().unwrap(), csv.text().matches("\r\n").count()), ("text/csv", 12));
+        assert_eq!(
+            (csv.headers["content-type"].to_str().unwrap(), csv.text().matches("\r\n").count()),
+            ("text/csv", 12)
+        );
     });
 }
 
 #[test]
 fn bad_requests_are_told_as_json() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let users = format!("{V1}/users");
         let user = |email: &str, password: &str| json!({ "email": email, "password": password });
@@ -396,7 +349,7 @@ fn bad_requests_are_told_as_json() {
 
 #[test]
 fn settings_are_replaced_by_who_has_seen_them() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         for path in [format!("{V1}/settings"), format!("{V1}/settings/me")] {
             let before = family.ada.get(&path).await;
@@ -416,7 +369,7 @@ fn settings_are_replaced_by_who_has_seen_them() {
 
 #[test]
 fn a_password_changed_ends_the_other_sessions() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let family = family(&stage).await;
         let other = stage.login("admin@acme.example").await;
         let wrong = json!({ "password": "another password", "current_password": "wrong" });
@@ -447,4 +400,87 @@ fn tokens_end_with_their_time() {
         wait(7 * 86_400).await;
         assert_eq!(family.ada.get(&format!("{V1}/users/me")).await.status, 401);
     });
+}
+
+#[test]
+fn callers_at_once_never_get_more_than_the_pool() {
+    on_every_database(async |stage| {
+        let family = family(&stage).await;
+        let one = async |name: &'static str, limit| family.pia.post(TENANTS, &new_child(name, limit)).await.status;
+        let told = tokio::join!(one("a", 90), one("b", 90), one("c", 90), one("d", 90), one("e", 20), one("f", 1));
+        let told = [told.0, told.1, told.2, told.3, told.4, told.5];
+        assert!(told.iter().all(|status| [202, 422].contains(status)), "{told:?}");
+        let children = family.pia.get(&format!("{TENANTS}?per_page=500")).await.json();
+        let limits = children.as_array().unwrap().iter().map(|child| child["device_limit"].as_i64().unwrap());
+        let own = family.pia.get(&format!("{TENANTS}/me")).await.json();
+        let reserve = own["device_limits"]["max_devices"]["value"].as_i64().unwrap();
+        assert_eq!(limits.sum::<i64>() + reserve, 1000);
+        assert!((0..90).contains(&reserve), "the last units were given: {reserve}");
+    });
+}
+
+/// Something that happens to a pool.
+#[derive(Clone, Debug)]
+enum Event {
+    Create(i64),
+    Limit(usize, i64),
+    Remove(usize),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        (-1_i64..60).prop_map(Event::Create),
+        (0_usize..4, -1_i64..60).prop_map(|(child, limit)| Event::Limit(child, limit)),
+        (0_usize..4).prop_map(Event::Remove),
+    ];
+    proptest::collection::vec(event, 1..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever happens, children and reserve add up to the pool, and what is refused changes nothing.
+    #[test]
+    fn a_pool_adds_up(events in events()) {
+        with_platform(None, async |stage| {
+            stage.provider("provider", 100).await;
+            let pia = stage.login("admin@provider.example").await;
+            let (mut children, mut made) = (Vec::<(String, i64)>::new(), 0);
+            for event in events {
+                let given: i64 = children.iter().map(|(_, limit)| limit).sum();
+                match event {
+                    Event::Create(limit) => {
+                        made += 1;
+                        let name = format!("child-{made}");
+                        let told = pia.post(TENANTS, &new_child(&name, limit)).await.status;
+                        assert_eq!(told == 202, limit >= 0 && given + limit <= 100, "{event:?}: {told}");
+                        if told == 202 {
+                            let all = pia.get(&format!("{TENANTS}?per_page=500")).await.json();
+                            let new = all.as_array().unwrap().iter().find(|child| child["name"] == name).unwrap();
+                            children.push((new["id"].as_str().unwrap().to_owned(), limit));
+                        }
+                    }
+                    Event::Limit(at, limit) => {
+                        let Some((id, before)) = children.get_mut(at) else { continue };
+                        let path = format!("{TENANTS}/{id}/child");
+                        let told = pia.put(&path, &json!({ "device_limit": limit })).await.status;
+                        assert_eq!(told == 204, limit >= 0 && given - *before + limit <= 100, "{event:?}: {told}");
+                        if told == 204 {
+                            *before = limit;
+                        }
+                    }
+                    Event::Remove(at) => {
+                        if at < children.len() {
+                            let (id, _) = children.remove(at);
+                            let told = pia.post(&format!("{TENANTS}/{id}/remove/start"), &Value::Null).await;
+                            assert_eq!(told.status, 202);
+                        }
+                    }
+                }
+                let own = pia.get(&format!("{TENANTS}/me")).await.json();
+                let reserve = own["device_limits"]["max_devices"]["value"].as_i64().unwrap();
+                assert_eq!(reserve + children.iter().map(|(_, limit)| limit).sum::<i64>(), 100);
+            }
+        });
+    }
 }
