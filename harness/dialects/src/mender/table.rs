@@ -73,6 +73,8 @@ pub enum Log {
 pub struct Table {
     rows: Vec<Row>,
     by_operation: BTreeMap<Arc<str>, usize>,
+    /// By method and number of segments, so that a request is compared with a few rows only.
+    by_shape: BTreeMap<(String, usize), Vec<usize>>,
 }
 
 impl Table {
@@ -83,7 +85,11 @@ impl Table {
         TABLE.get_or_init(|| {
             let rows: Vec<Row> = TEXT.lines().skip(1).filter_map(|line| row(line).ok()).collect();
             let by_operation = rows.iter().enumerate().map(|(at, row)| (Arc::clone(&row.operation), at)).collect();
-            Self { rows, by_operation }
+            let mut by_shape: BTreeMap<(String, usize), Vec<usize>> = BTreeMap::new();
+            for (at, row) in rows.iter().enumerate() {
+                by_shape.entry((row.method.clone(), row.path.split('/').count())).or_default().push(at);
+            }
+            Self { rows, by_operation, by_shape }
         })
     }
 
@@ -103,9 +109,10 @@ impl Table {
     /// without query. Where a literal and a parameter both fit (`users/me`, `users/{user_id}`) the literal wins.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Option<(&Row, BTreeMap<String, String>)> {
-        self.rows
+        let alike = self.by_shape.get(&(method.to_owned(), path.split('/').count()))?;
+        alike
             .iter()
-            .filter(|row| row.method == method)
+            .map(|&at| &self.rows[at])
             .filter_map(|row| parameters(&row.path, path).map(|found| (row, found)))
             .min_by_key(|(_, found)| found.len())
     }
