@@ -1,0 +1,134 @@
+//! Rules, from both sides: what they catch is in `diagnostics.rs`, what they must let pass is here.
+
+use fleetproof_language::{Sources, check};
+
+/// The codes of what is wrong with a scenario of this platform, selections and steps.
+fn codes(selections: &str, steps: &str) -> Vec<String> {
+    let text = format!(
+        r#"scenario: x
+platform:
+  tenants:
+    acme: {{ admin: ada, device_limit: 100, users: {{ bob: {{ role: admin }}, ivy: {{ role: viewer }} }} }}
+    globex: {{ admin: gus, device_limit: 100 }}
+    north: {{ admin: nia, starts: absent }}
+artifacts: {{ v2: {{ version: "2", size: 1 KiB }} }}
+devices:
+  vans: {{ tenant: acme, simulated: 80, speaks: mender, runs: "1", tags: [road] }}
+  cars: {{ tenant: acme, simulated: 80, speaks: mender, runs: "1", tags: [road, small] }}
+  lifts: {{ tenant: globex, simulated: 80, speaks: mender, runs: "1" }}
+selections: {{ {selections} }}
+steps:
+{steps}
+  - expect: {{ within: 1s, audit: {{ tenants: [globex] }} }}
+"#
+    );
+    let mut sources = Sources::new();
+    let file = sources.add("x.yaml", text);
+    let (_, mistakes) = check(&sources, &[file]);
+    mistakes.into_iter().map(|mistake| mistake.code.replace("scenario::", "")).collect()
+}
+
+fn steps(selections: &str, steps: &[&str]) -> Vec<String> {
+    codes(selections, &steps.iter().map(|step| format!("  - {step}\n")).collect::<String>())
+}
+
+/// 160 devices for 100 places, but for what the selection leaves out.
+#[test]
+fn devices_are_counted_as_far_as_the_file_tells() {
+    let full = |selections: &str, devices: &str| {
+        let enroll = format!("enroll: {{ devices: [{devices}] }}");
+        !steps(selections, &[&enroll]).is_empty()
+    };
+    assert!(full("", "vans, cars"));
+    assert!(!full("", "vans, lifts"));
+    assert!(full("s: { from: [vans, cars] }", "s"), "a selection is all of its parts");
+    assert!(!full("s: { from: [vans, cars], tagged: [small] }", "s"), "only the small ones");
+    assert!(full("s: { from: [vans, cars], tagged: [road] }", "s"));
+    assert!(!full("s: { from: [vans], first: 20 }", "cars, s"), "20 and 80 are 100");
+    assert!(full("s: { from: [vans], first: 21 }", "cars, s"));
+    assert!(!full("s: { from: [vans], share: 25% }", "cars, s"));
+    assert!(full("s: { from: [vans], share: 30% }", "cars, s"));
+    assert!(!full("s: { from: [vans, cars], except: [t] }, t: { from: [vans], first: 60 }", "s"));
+    assert!(full("s: { from: [vans, cars], except: [t] }, t: { from: [vans], first: 59 }", "s"));
+    assert!(!full("s: { from: [vans, cars], first: 100 }", "s"), "over two groups nobody knows yet");
+    assert!(!full("s: { from: [vans], first: 50 }", "vans, s"), "the same devices enrol once");
+}
+
+#[test]
+fn a_limit_is_not_exceeded_where_that_is_the_test() {
+    let none: Vec<String> = Vec::new();
+    let all = "devices: [vans, cars]";
+    assert_eq!(steps("", &[&format!("enroll: {{ {all} }}")]), ["limit-exceeded"]);
+    assert_eq!(steps("", &[&format!("enroll: {{ {all}, accepted: 100, refused: over_limit }}")]), none);
+    assert_eq!(steps("", &["configure: { tenant: acme, device_limit: 160 }", &format!("enroll: {{ {all} }}")]), none);
+    assert_eq!(
+        steps("", &["configure: { tenant: globex, device_limit: 9 }", &format!("enroll: {{ {all} }}")]),
+        ["limit-exceeded"]
+    );
+    let freed = ["enroll: { devices: [vans] }", "decommission: { devices: [vans] }", "enroll: { devices: [cars] }"];
+    assert_eq!(steps("", &freed), none);
+    assert_eq!(steps("", &["enroll: { devices: [vans] }", "enroll: { devices: [cars] }"]), ["limit-exceeded"]);
+}
+
+#[test]
+fn a_step_that_may_fail_is_judged_by_a_claim_about_it() {
+    let judged = |step: &str, claim: &str| {
+        let expect = format!("expect: {{ within: 1s, {claim} }}");
+        steps("s: { from: [vans], first: 5 }", &[step, &expect]).is_empty()
+    };
+    let knock = "knock: { devices: [vans], may_fail: true }";
+    assert!(judged(knock, "online: { devices: [vans] }"));
+    assert!(judged(knock, "online: { devices: [s] }"), "a part of them");
+    assert!(judged("knock: { devices: [s], may_fail: true }", "online: { devices: [vans] }"), "the whole");
+    assert!(judged(knock, "counts: { tenant: acme, accepted: 80 }"), "their tenant");
+    assert!(!judged(knock, "counts: { tenant: globex, accepted: 80 }"));
+    assert!(!judged(knock, "online: { devices: [cars] }"));
+    assert!(judged("onboard: { tenants: [north], may_fail: true }", "onboarded: { tenants: [north], outcome: whole }"));
+    assert!(!judged("onboard: { tenants: [north], may_fail: true }", "counts: { tenant: acme, accepted: 0 }"));
+    assert!(!judged(
+        "add_user: { user: ivy, tenant: acme, role: admin, may_fail: true }",
+        "online: { devices: [cars] }"
+    ));
+    assert!(judged(
+        "add_user: { user: ivy, tenant: acme, role: admin, may_fail: true }",
+        "access: { user: ivy, tenant: globex, role: none }"
+    ));
+    let before = steps("", &["expect: { within: 1s, online: { devices: [vans] } }", knock]);
+    assert_eq!(before, ["unjudged"], "a claim before the step does not judge it");
+}
+
+#[test]
+fn a_refusal_needs_somebody_who_may() {
+    let fine = |step: &str| steps("", &[step]).is_empty();
+    assert!(fine("claim: { devices: [vans], by: ada, refused: unseen }"), "bob may");
+    assert!(!fine("claim: { devices: [lifts], by: gus, refused: unseen }"), "only gus may");
+    assert!(fine("claim: { devices: [lifts], by: ada, refused: unseen }"));
+    assert!(fine("claim: { devices: [lifts], by: gus, refused: over_limit }"), "below the limit gus may");
+    assert!(!fine("switch: { user: gus, tenant: globex, refused: unseen }"));
+    assert!(fine("switch: { user: ivy, tenant: globex, refused: unseen }"));
+    let added = [
+        "add_user: { user: ivy, tenant: globex, role: admin }",
+        "claim: { devices: [lifts], by: gus, refused: unseen }",
+    ];
+    assert!(steps("", &added).is_empty(), "ivy may, once added");
+    let viewer = [
+        "add_user: { user: ivy, tenant: globex, role: viewer }",
+        "claim: { devices: [lifts], by: gus, refused: unseen }",
+    ];
+    assert_eq!(steps("", &viewer), ["no-control"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_judged() {
+    // The broken claim might have judged the step, the broken step might have changed the limit.
+    assert_eq!(
+        steps("", &["knock: { devices: [vans], may_fail: true }", "expect: { within: 1s, online: { devices: vans } }"]),
+        ["wrong-shape"]
+    );
+    assert_eq!(
+        steps("", &["configure: { tenant: acme, device_limit: many }", "enroll: { devices: [vans, cars] }"]),
+        ["wrong-shape"]
+    );
+    // The group whose size is wrong is a group all the same.
+    assert_eq!(steps("s: { from: [vans], share: half }", &["enroll: { devices: [s] }"]), ["wrong-shape"]);
+}
