@@ -8,12 +8,16 @@ mod deployment_status;
 mod deployments;
 mod device_status;
 mod devices;
+mod filters;
+mod groups;
+mod inventory;
 mod keys;
 mod limits;
 mod objects;
 mod outcomes;
 mod progress;
 mod reach;
+mod releases;
 mod revocation;
 mod slots;
 mod storage;
@@ -35,7 +39,11 @@ pub(crate) fn gateway() -> OpenApiRouter<Platform> {
         .merge(limits::operations())
         .merge(revocation::operations())
         .merge(attributes::operations())
+        .merge(inventory::operations())
+        .merge(groups::operations())
+        .merge(filters::operations())
         .merge(artifacts::operations())
+        .merge(releases::operations())
         .merge(progress::operations())
         .merge(deployments::operations())
         .merge(outcomes::operations())
