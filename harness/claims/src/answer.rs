@@ -40,6 +40,7 @@ pub fn canonical(reply: Reply<'_>, named: &[&str]) -> String {
         .filter(|(name, _)| !MOVING.contains(&name.as_str()))
         .map(|(name, value)| match name.as_str() {
             "etag" => format!("{name}: ‹etag›"),
+            "link" => format!("{name}: {}", relations(value)),
             _ => format!("{name}: {}", masked(value, named)),
         })
         .collect();
@@ -48,6 +49,11 @@ pub fn canonical(reply: Reply<'_>, named: &[&str]) -> String {
     lines.push(String::new());
     lines.push(canonical_body(reply.body, named));
     lines.join("\n")
+}
+
+/// Which pages a list links to. The links themselves repeat the request.
+fn relations(links: &str) -> String {
+    links.split("rel=").skip(1).filter_map(|rest| rest.split([',', ';']).next()).collect::<Vec<_>>().join(" ")
 }
 
 fn canonical_body(body: &[u8], named: &[&str]) -> String {
@@ -77,14 +83,16 @@ fn without_request_ids(value: &mut Value) {
 /// The text with `named` replaced by `‹it›`, and each id, time, token and long number by a word for it.
 #[must_use]
 pub fn masked(text: &str, named: &[&str]) -> String {
-    let mut names: Vec<&str> = named.iter().copied().filter(|name| name.len() >= 4).collect();
+    let named = named.iter().filter(|name| name.len() >= 4);
+    let mut names: Vec<String> =
+        named.flat_map(|name| [(*name).to_owned(), percent(name), percent_lower(name)]).collect();
+    names.extend(names.iter().map(|name| name.to_ascii_uppercase()).collect::<Vec<_>>());
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names.dedup();
     let mut text = text.to_owned();
     for name in names {
-        text = text.replace(name, "‹it›");
-        let upper = name.to_ascii_uppercase();
-        if upper != name {
-            text = text.replace(&upper, "‹it›");
+        if text.contains(&name) {
+            text = text.replace(&name, "‹it›");
         }
     }
     let mut out = String::with_capacity(text.len());
@@ -97,6 +105,28 @@ pub fn masked(text: &str, named: &[&str]) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// As it stands in a link.
+fn percent(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
+
+/// Likewise, with small letters in the escapes.
+fn percent_lower(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02x}")),
+        }
+        out
+    })
 }
 
 fn is_wordy(c: char) -> bool {

@@ -175,7 +175,8 @@ impl<'a> Compiler<'a> {
         }
         let changes = !self.surface.does.only_looks();
         if self.surface.audience == Audience::Operator && changes && self.options.provider.is_none() {
-            self.reason = Some("no provider to make a throw-away tenant, and the control must not change a real one".into());
+            self.reason =
+                Some("no provider to make a throw-away tenant, and the control must not change a real one".into());
             return;
         }
         match self.surface.audience {

@@ -165,6 +165,7 @@ fn answers_equal_but_for_ids_times_and_tokens_are_canonically_equal() {
         masked("no device group-17 here: eyJh.eyJi.c2ln 1234567890", &["group-17"]),
         "no device ‹it› here: ‹token› ‹number›"
     );
+    assert_eq!(masked("</users?email=a%40b.test>", &["a@b.test"]), "</users?email=‹it›>");
 }
 
 #[test]

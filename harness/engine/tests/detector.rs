@@ -35,7 +35,10 @@ impl Stage {
         let running = stack.up(&world, &Founding { tenants: vec![provider] }).await.unwrap();
         let operator = Some((running.operator.clone(), Token::new(&running.operator_token)));
         let mender = Mender::new(world, running.gateway.clone(), operator, Arc::new(Unwatched));
-        let surfaces = Mender::surfaces(&Embedded::document()).unwrap();
+        let mut surfaces = Mender::surfaces(&Embedded::document()).unwrap();
+        if std::env::var("DT_TENANCY").is_ok() {
+            surfaces.known.retain(|s| ["useradm", "tenantadm", "auditlogs"].iter().any(|word| s.path.contains(word)));
+        }
         let at = TenantRef::new("provider", &running.founded[0].1.tenant_id);
         mender.know_tenant(&at, None);
         let pia = mender.login("pia@provider.test", PASSWORD, Some(&at)).await.unwrap();
@@ -51,7 +54,11 @@ impl Stage {
     }
 
     fn party(name: &str) -> Party {
-        Party { name: name.into(), provider: name == "provider", parent: (name != "provider").then(|| "provider".into()) }
+        Party {
+            name: name.into(),
+            provider: name == "provider",
+            parent: (name != "provider").then(|| "provider".into()),
+        }
     }
 
     fn compiled(&self, between: &[&str]) -> Compiled {
@@ -79,7 +86,11 @@ impl Stage {
     }
 }
 
-fn on_stage<T>(defect: Option<&str>, between: &'static [&'static str], then: impl AsyncFnOnce(&Stage, Compiled) -> T) -> T {
+fn on_stage<T>(
+    defect: Option<&str>,
+    between: &'static [&'static str],
+    then: impl AsyncFnOnce(&Stage, Compiled) -> T,
+) -> T {
     Runtime::virtual_time().unwrap().block_on(async {
         let (stage, running) = Stage::new(7, defect).await;
         let compiled = stage.compiled(between);
@@ -94,7 +105,9 @@ fn told(attempted: &Attempted) -> String {
         "{} {:?}\n  {} asked {}\n  answer: {}\n  expected: {}\n",
         attempted.id, attempted.verdict, attempted.actor, attempted.request, attempted.answer, attempted.expected
     );
-    for (what, value) in [("never existed", &attempted.never_existed), ("control", &attempted.control), ("lost", &attempted.lost)] {
+    for (what, value) in
+        [("never existed", &attempted.never_existed), ("control", &attempted.control), ("lost", &attempted.lost)]
+    {
         if let Some(value) = value {
             text.push_str(&format!("  {what}: {value}\n"));
         }
@@ -106,9 +119,12 @@ fn told(attempted: &Attempted) -> String {
 fn a_clean_platform_repels_everything_between_two_children() {
     on_stage(None, &["acme", "globex"], async |stage, compiled| {
         let (detection, all) = stage.isolation(&compiled).await;
-        eprintln!("{} attempts on {} operations; not made: {:?}", detection.attempts, detection.operations, detection.not_made);
+        eprintln!(
+            "{} attempts on {} operations; not made: {:?}",
+            detection.attempts, detection.operations, detection.not_made
+        );
         let text: Vec<String> = detection.findings.iter().map(told).collect();
-        assert_eq!(text.join("\n"), "");
+        assert!(text.is_empty(), "{}", text.join("\n"));
         assert_eq!(detection.uncovered, Vec::<String>::new());
         assert_eq!(detection.verdict, Verdict::Passed);
         assert_eq!(all.len(), compiled.attempts.len());

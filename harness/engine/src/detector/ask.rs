@@ -7,6 +7,7 @@ use fleetproof_claims::{Reply, canonical};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::forge::{Bend, forge};
 use fleetproof_dialects::mender::objects::canary_artifact;
+use fleetproof_dialects::mender::roles::OBSERVER;
 use fleetproof_dialects::mender::storage::{Stored, bend_link};
 use fleetproof_dialects::mender::{Mender, Session};
 use fleetproof_dialects::{Answer, DialectError, Token};
@@ -77,10 +78,20 @@ impl From<DialectError> for Unasked {
     }
 }
 
+/// The slots without which there is no request, and those that belong to one of `named`: `users[].email` to
+/// `users[].role`.
+fn needed(surface: &Surface, named: &[String]) -> Vec<String> {
+    let stem = |slot: &Slot| slot.name.rsplit_once('.').map(|(stem, _)| stem.to_owned()).filter(|_| slot.optional);
+    let stems: Vec<String> = surface.slots.iter().filter(|slot| named.contains(&slot.key())).filter_map(stem).collect();
+    let beside = surface.slots.iter().filter(|slot| stem(slot).is_some_and(|stem| stems.contains(&stem)));
+    surface.required().chain(beside).map(Slot::key).collect()
+}
+
 /// Whether a slot of a creation says what the new thing is called: the own value there is a fresh one.
 fn names_the_new(surface: &Surface, slot: &Slot) -> bool {
     surface.does == Does::Create
         && slot.place == Place::Body
+        && !slot.optional
         && matches!(
             (slot.kind, surface.object),
             (Kind::Release, Kind::Artifact)
@@ -99,13 +110,13 @@ impl Field {
         sides: &Sides<'_>,
         scene: Scene,
     ) -> Result<Fills, Unasked> {
-        let required: Vec<String> = surface.required().map(Slot::key).collect();
+        let needed = needed(surface, &attempt.attacked);
         let mut fills = Fills::default();
         for slot in &surface.slots {
             let key = slot.key();
             let fill = match attempt.fills.get(&key) {
                 Some(fill) => fill,
-                None if required.contains(&key) => &Fill::Own,
+                None if needed.contains(&key) => &Fill::Own,
                 None => continue,
             };
             let nothing = scene == Scene::Nothing && attempt.attacked.contains(&key);
@@ -139,9 +150,9 @@ impl Field {
         camp: &Camp,
         also: &[String],
     ) -> Result<Fills, Unasked> {
-        let required: Vec<String> = surface.required().map(Slot::key).collect();
+        let needed = needed(surface, also);
         let mut fills = Fills::default();
-        for slot in surface.slots.iter().filter(|slot| required.contains(&slot.key()) || also.contains(&slot.key())) {
+        for slot in surface.slots.iter().filter(|slot| needed.contains(&slot.key()) || also.contains(&slot.key())) {
             if slot.place == Place::Header {
                 continue;
             }
@@ -160,6 +171,10 @@ impl Field {
                 Kind::Email => format!("{fresh}@canary.test"),
                 _ => fresh,
             });
+        }
+        // In a tenant that is just being made only built-in roles are known.
+        if slot.kind == Kind::Role && surface.object == Kind::Tenant {
+            return Some(OBSERVER.to_owned());
         }
         set.value(slot).or_else(|| camp.standing_value(surface, slot))
     }
@@ -260,8 +275,7 @@ impl Field {
         let told = super::tell::request(&request.method, &request.target, &request.body, &surface.body);
         let mut named: Vec<String> = fills.slots.values().flatten().cloned().collect();
         named.extend(fills.marks.values().filter_map(Value::as_str).map(str::to_owned));
-        named.extend([own.to_owned(), victim.to_owned()].into_iter().filter(|_| !tamper.is_empty()));
-        named.push(request.target.clone());
+        named.extend([own.to_owned(), victim.to_owned()]);
         let answer = self.mender.send(by, Mender::door(&surface.path), request).await?;
         Ok(Asked { request: told, answer, named })
     }

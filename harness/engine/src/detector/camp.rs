@@ -3,8 +3,11 @@
 use super::{DetectorError, Seat};
 use fleetproof_claims::Canaries;
 use fleetproof_claims::model::{Identity, Kind, Role, Slot, Surface};
+use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::objects::{Have, Made, Thing, canonical};
+use fleetproof_dialects::mender::updates::DeploymentRow;
+use fleetproof_dialects::mender::users::UserRow;
 use fleetproof_dialects::mender::{Mender, Session};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,6 +22,11 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn new(label: &str) -> Self {
         Self { label: label.to_owned(), next: AtomicU32::new(0) }
+    }
+
+    /// Whether an attempt gave this name to something.
+    pub(super) fn is_stray(&self, name: &str) -> bool {
+        ["stray", "nothing", "twin"].iter().any(|stem| name.starts_with(&format!("{stem}-{}-", self.label)))
     }
 
     /// `stem-label-17`.
@@ -217,12 +225,48 @@ impl Camp {
     }
 
     /// Takes down what was made, the newest first, as the scenario's own admin.
-    pub(super) async fn strike(&self, mender: &Mender) -> Result<(), DetectorError> {
+    pub(super) async fn strike(
+        &self,
+        mender: &Mender,
+        surfaces: &[Surface],
+        names: &Names,
+    ) -> Result<(), DetectorError> {
         let by = self.admin()?;
+        self.sweep(mender, surfaces, names).await?;
         self.estate.remove(mender, by).await?;
         for (made, session) in self.users.values() {
             super::round::gone(mender.logout(session).await)?;
             mender.remove(&self.seat.admin, made).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes whatever attempts have left here: on a sound platform nothing, on a broken one what was let in.
+    async fn sweep(&self, mender: &Mender, surfaces: &[Surface], names: &Names) -> Result<(), DetectorError> {
+        let by = self.admin()?;
+        let knows = |operation: &str| surfaces.iter().any(|surface| surface.operation == operation);
+        let stray = |name: &str| names.is_stray(name);
+        for user in mender.users(by).await?.into_iter().filter(|user| stray(&user.email)) {
+            super::round::gone(mender.remove_user(by, &user.id).await)?;
+        }
+        for role in mender.roles(by).await?.into_iter().filter(|role| stray(role)) {
+            super::round::gone(mender.remove_role(by, &role).await)?;
+        }
+        if knows("DeviceAuth Management List Devices") {
+            let devices = mender.devices(by, None).await?;
+            for device in devices.into_iter().filter(|d| d.identity.get("serial").is_some_and(|name| stray(name))) {
+                super::round::gone(mender.decommission(by, &device.id).await)?;
+            }
+        }
+        if knows("Deployments V1 List Deployments") {
+            for deployment in mender.deployments(by).await?.into_iter().filter(|d| stray(&d.name)) {
+                super::round::gone(mender.abort(by, &deployment.id).await)?;
+            }
+        }
+        if self.seat.provider {
+            for child in mender.tenants(by).await?.into_iter().filter(|child| stray(&child.name)) {
+                super::round::gone(mender.remove_tenant(by, &child.id).await)?;
+            }
         }
         Ok(())
     }
@@ -266,34 +310,26 @@ impl Camp {
             | Kind::Tag
             | Kind::Attribute
             | Kind::Group => {
-                seen.insert("devices", json!(format!("{:?}", mender.counts(by).await?)));
-                let mut groups = mender.groups(by).await?;
-                groups.sort();
-                seen.insert("groups", json!(groups));
+                seen.insert("devices", told(mender.counts(by).await, |counts| json!(format!("{counts:?}")))?);
+                seen.insert("groups", told(mender.groups(by).await, sorted)?);
             }
             Kind::User | Kind::Session | Kind::Email => {
-                let mut users: Vec<_> =
-                    mender.users(by).await?.into_iter().map(|u| json!([u.id, u.email, u.roles])).collect();
-                users.sort_by_key(Value::to_string);
-                seen.insert("users", json!(users));
+                let row = |user: &UserRow| format!("{} {} {}", user.id, user.email, user.roles.join(" "));
+                let users = mender.users(by).await;
+                seen.insert("users", told(users, |users| sorted(users.iter().map(row).collect()))?);
             }
-            Kind::Role | Kind::PermissionSet => {
-                let mut roles = mender.roles(by).await?;
-                roles.sort();
-                seen.insert("roles", json!(roles));
-            }
+            Kind::Role | Kind::PermissionSet => drop(seen.insert("roles", told(mender.roles(by).await, sorted)?)),
             Kind::Deployment => {
-                let mut all: Vec<_> =
-                    mender.deployments(by).await?.into_iter().map(|d| format!("{} {}", d.id, d.name)).collect();
-                all.sort();
-                seen.insert("deployments", json!(all));
+                let row = |deployment: &DeploymentRow| format!("{} {}", deployment.id, deployment.name);
+                let all = mender.deployments(by).await;
+                seen.insert("deployments", told(all, |all| sorted(all.iter().map(row).collect()))?);
             }
             Kind::Tenant | Kind::Limit => {
-                seen.insert("limits", json!(mender.look_at_limits(by).await?));
+                seen.insert("limits", told(mender.look_at_limits(by).await, |limits| json!(limits))?);
             }
             Kind::Audit => {
-                let log = mender.look_at_log(by).await?;
-                seen.insert("log", json!(log.lines().collect::<Vec<_>>()));
+                let log = mender.look_at_log(by).await;
+                seen.insert("log", told(log, |log| json!(log.lines().collect::<Vec<_>>()))?);
             }
             Kind::Artifact
             | Kind::Release
@@ -320,6 +356,19 @@ impl Camp {
         }
         Ok(json!(seen).to_string())
     }
+}
+
+/// What was seen, a refusal included.
+fn told<T>(seen: Result<T, DialectError>, tell: impl FnOnce(T) -> Value) -> Result<Value, DetectorError> {
+    match seen {
+        Ok(seen) => Ok(tell(seen)),
+        Err(error) => error.status().map(|status| json!(status)).ok_or(DetectorError::Dialect(error)),
+    }
+}
+
+fn sorted(mut all: Vec<String>) -> Value {
+    all.sort();
+    json!(all)
 }
 
 /// Logs a canary user in.

@@ -161,7 +161,7 @@ async fn run(
     // Whatever happened: nothing living is left.
     let mut struck = Ok(());
     for camp in field.camps.values() {
-        struck = struck.and(camp.strike(&field.mender).await);
+        struck = struck.and(camp.strike(&field.mender, &field.surfaces, &field.names).await);
     }
     let attempted = outcome?;
     struck?;
