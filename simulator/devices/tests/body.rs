@@ -4,7 +4,7 @@
 mod fixture;
 
 use fixture::{Outcome, Script, config, run, run_with};
-use fleetproof_devices::{Body, BodyCall, DeviceEvent, Health, Image, Order, SimulatedBody};
+use fleetproof_devices::{Body, BodyCall, Cause, DeviceEvent, Health, Image, Order, SimulatedBody};
 use fleetproof_wire::image::{ALL, update_artifact, write};
 use std::time::Duration;
 
@@ -170,6 +170,28 @@ async fn the_bootloader_always_starts_a_valid_image() {
             assert_eq!(boot.health, Health::Healthy, "cut at {at}");
             assert!(["v1", "v2"].contains(&boot.version.as_str()), "cut at {at}");
         }
+    }
+}
+
+#[tokio::test]
+async fn settings_that_were_cut_are_the_old_ones() {
+    let written = async || {
+        let mut body = body();
+        body.write(write(&Image::good("v2", 5), 4_000)).await.unwrap();
+        body
+    };
+    for operation in 1..=2 {
+        let mut body = written().await;
+        body.cut_power_at(body.operations() + operation);
+        assert_eq!(body.call(&BodyCall::Install).await, Err(Cause::PowerLost));
+        assert_eq!(body.boot().await.version, "v1", "what was not installed is not tried");
+
+        let mut body = written().await;
+        body.call(&BodyCall::Install).await.unwrap();
+        body.boot().await;
+        body.cut_power_at(body.operations() + operation);
+        assert_eq!(body.call(&BodyCall::Commit).await, Err(Cause::PowerLost));
+        assert_eq!(body.boot().await.version, "v1", "what was not committed is reverted");
     }
 }
 
