@@ -363,11 +363,7 @@ fn no_devices() -> Refusal {
         (status = 409, description = "There is an identical one that has not ended."),
         (status = 422, description = "There is no such release, or part of this is not served.")),
     security(("user" = [])))]
-async fn create(
-    State(app): State<Platform>,
-    user: Can<need::Deploy>,
-    Body(new): Body<NewDeployment>,
-) -> Answer {
+async fn create(State(app): State<Platform>, user: Can<need::Deploy>, Body(new): Body<NewDeployment>) -> Answer {
     new.plan.check()?;
     if new.devices.is_empty() != new.all_devices {
         return Err(Refusal::bad_request("one of devices and all_devices is needed"));
@@ -442,8 +438,7 @@ async fn create_for_filter(
     let sql = "select name, terms from filters where tenant_id = $1 and id = $2 order by id";
     let filter = tx.first(sql, args![&user.tenant, &new.filter_id]).await?;
     let filter = filter.ok_or_else(|| Refusal::bad_request("filter not found"))?;
-    let filter =
-        UsedFilter { id: new.filter_id.clone(), name: filter.text("name")?, terms: filter.json("terms")? };
+    let filter = UsedFilter { id: new.filter_id.clone(), name: filter.text("name")?, terms: filter.json("terms")? };
     let initial = targets::matching(&mut tx, &user.tenant, filter.terms.clone()).await?;
     let draft = Draft {
         plan: &new.plan,

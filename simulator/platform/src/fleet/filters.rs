@@ -102,13 +102,11 @@ async fn search(
     sort(&mut found, &search.sort);
     let total = found.len();
     let index = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-    let mut told: Vec<_> =
-        found.into_iter().skip(index((page - 1).saturating_mul(size))).take(index(size)).collect();
+    let mut told: Vec<_> = found.into_iter().skip(index((page - 1).saturating_mul(size))).take(index(size)).collect();
     if !search.attributes.is_empty() {
         for entry in &mut told {
-            let wanted = |scope, name: &str| {
-                search.attributes.iter().any(|one| one.scope == scope && one.attribute == name)
-            };
+            let wanted =
+                |scope, name: &str| search.attributes.iter().any(|one| one.scope == scope && one.attribute == name);
             entry.attributes.retain(|one| wanted(one.scope, &one.name));
         }
     }
@@ -151,10 +149,7 @@ struct Filterable {
 #[utoipa::path(get, path = "/api/management/v2/inventory/filters/attributes",
     operation_id = "Get filterable attributes", tag = "inventory",
     responses((status = 200, description = "Attributes.", body = Vec<Filterable>)), security(("user" = [])))]
-async fn list_attributes(
-    State(app): State<Platform>,
-    user: Can<need::SeeDevices>,
-) -> Answer<Json<Vec<Filterable>>> {
+async fn list_attributes(State(app): State<Platform>, user: Can<need::SeeDevices>) -> Answer<Json<Vec<Filterable>>> {
     let mut tx = app.begin().await?;
     let all = entries(&mut tx, &user.tenant, &Reach::to_see(&user)).await?;
     app.commit(tx).await?;
@@ -234,11 +229,7 @@ async fn list(State(app): State<Platform>, user: Can<need::SeeDevices>, page: Pa
     tag = "inventory", request_body = NewFilter,
     responses((status = 201, description = "It is kept.", headers(("Location" = String, description = "It."))),
         (status = 409, description = "There is one of that name.")), security(("user" = [])))]
-async fn create(
-    State(app): State<Platform>,
-    user: Can<need::SortDevices>,
-    Body(new): Body<NewFilter>,
-) -> Answer {
+async fn create(State(app): State<Platform>, user: Can<need::SortDevices>, Body(new): Body<NewFilter>) -> Answer {
     let (name, terms) = new.check()?;
     let id = app.ids().thing();
     let mut tx = app.begin().await?;
@@ -307,11 +298,7 @@ async fn update(
 #[utoipa::path(delete, path = "/api/management/v2/inventory/filters/{id}", operation_id = "Delete Filter",
     tag = "inventory", params(("id" = String, Path, description = "The filter.")),
     responses((status = 204, description = "Forgotten, or there was none.")), security(("user" = [])))]
-async fn delete(
-    State(app): State<Platform>,
-    user: Can<need::SortDevices>,
-    At(id): At<String>,
-) -> Answer<StatusCode> {
+async fn delete(State(app): State<Platform>, user: Can<need::SortDevices>, At(id): At<String>) -> Answer<StatusCode> {
     let mut tx = app.begin().await?;
     if tx.execute("delete from filters where tenant_id = $1 and id = $2", args![&user.tenant, &id]).await? > 0 {
         audit(&app, &mut tx, &user, format!("deleted the filter {id}")).await?;
@@ -328,12 +315,7 @@ async fn delete(
         ("per_page" = Option<i64>, Query, description = "1 to 500, 20 when absent.")),
     responses((status = 200, description = "The devices.", body = Vec<Entry>),
         (status = 404, description = "Not Found.")), security(("user" = [])))]
-async fn execute(
-    State(app): State<Platform>,
-    user: Can<need::SeeDevices>,
-    At(id): At<String>,
-    page: Page,
-) -> Answer {
+async fn execute(State(app): State<Platform>, user: Can<need::SeeDevices>, At(id): At<String>, page: Page) -> Answer {
     let mut tx = app.begin().await?;
     let filter = Filter::new(find(&mut tx, &user.tenant, &id).await?.terms)?;
     let mut found = entries(&mut tx, &user.tenant, &Reach::to_see(&user)).await?;

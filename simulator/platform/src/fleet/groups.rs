@@ -50,7 +50,9 @@ struct Matched {
 fn check(name: &str) -> Result<(), Refusal> {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > 1024 || !name.chars().all(good) {
-        return Err(Refusal::bad_request("Group name can only contain: upper/lowercase alphanum, -(dash), _(underscore)"));
+        return Err(Refusal::bad_request(
+            "Group name can only contain: upper/lowercase alphanum, -(dash), _(underscore)",
+        ));
     }
     Ok(())
 }

@@ -79,9 +79,8 @@ pub(super) struct Sorting {
 
 /// Sorts by the first of these, then the next; who lacks an attribute comes last.
 pub(super) fn sort(entries: &mut [Entry], by: &[Sorting]) {
-    let key = |entry: &Entry, sorting: &Sorting| {
-        value_of(&entry.id, &entry.attributes, sorting.scope, &sorting.attribute)
-    };
+    let key =
+        |entry: &Entry, sorting: &Sorting| value_of(&entry.id, &entry.attributes, sorting.scope, &sorting.attribute);
     entries.sort_by(|one, other| {
         by.iter()
             .map(|sorting| match (key(one, sorting), key(other, sorting)) {
@@ -176,11 +175,7 @@ async fn show(State(app): State<Platform>, user: Can<need::SeeDevices>, At(id): 
 #[utoipa::path(delete, path = "/api/management/v1/inventory/devices/{id}", operation_id = "Delete Device Inventory",
     tag = "inventory", params(("id" = String, Path, description = "The device.")),
     responses((status = 204, description = "Forgotten, or there was nothing.")), security(("user" = [])))]
-async fn forget(
-    State(app): State<Platform>,
-    user: Can<need::ChangeDevices>,
-    At(id): At<String>,
-) -> Answer<StatusCode> {
+async fn forget(State(app): State<Platform>, user: Can<need::ChangeDevices>, At(id): At<String>) -> Answer<StatusCode> {
     let reach = Reach::to(&app, &user, PermissionSet::ManageDevices);
     let mut tx = app.begin().await?;
     let row = match find(&mut tx, &user.tenant, &reach, &id).await {

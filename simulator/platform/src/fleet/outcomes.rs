@@ -270,8 +270,7 @@ async fn history(
     let mut parts = Vec::new();
     for row in page.cut(rows) {
         let deployment = row.text("deployment_id")?;
-        let Some(found) =
-            tx.first("select * from deployments where id = $1 order by id", args![&deployment]).await?
+        let Some(found) = tx.first("select * from deployments where id = $1 order by id", args![&deployment]).await?
         else {
             continue;
         };

@@ -172,7 +172,12 @@ struct Notes {
 }
 
 /// Tells the log of a change of a release: its artifact's name stands for it.
-async fn audit(app: &Platform, tx: &mut Transaction, user: &Can<need::ChangeReleases>, release: &Release) -> Answer<()> {
+async fn audit(
+    app: &Platform,
+    tx: &mut Transaction,
+    user: &Can<need::ChangeReleases>,
+    release: &Release,
+) -> Answer<()> {
     let id = release.artifacts.first().map_or("", |artifact| artifact.id.as_str());
     let object = Object::artifact(id, &release.name);
     let change = Some(format!("release {}", release.name));

@@ -58,7 +58,8 @@ impl Filter {
     /// 400 for a term that cannot be asked.
     pub(super) fn new(terms: Vec<Term>) -> Result<Self, Refusal> {
         let checked = terms.into_iter().map(|term| {
-            let bad = |wanted: &str| Refusal::bad_request(format!("filter on {}: value must be {wanted}", term.attribute));
+            let bad =
+                |wanted: &str| Refusal::bad_request(format!("filter on {}: value must be {wanted}", term.attribute));
             let regex = match (term.kind, &term.value) {
                 (Comparison::In | Comparison::NotIn, Value::Array(_)) | (Comparison::Exists, Value::Bool(_)) => None,
                 (Comparison::In | Comparison::NotIn, _) => return Err(bad("a list")),
@@ -101,7 +102,8 @@ fn meets(value: &Value, term: &Term, regex: Option<&regex_lite::Regex>) -> bool 
         Value::Array(list) => list.as_slice(),
         one => std::slice::from_ref(one),
     };
-    let equals = |wanted: &Value| value == wanted || elements.iter().any(|one| order(one, wanted) == Some(Ordering::Equal));
+    let equals =
+        |wanted: &Value| value == wanted || elements.iter().any(|one| order(one, wanted) == Some(Ordering::Equal));
     let is_in = || term.value.as_array().is_some_and(|list| list.iter().any(equals));
     let compares = |good: fn(Ordering) -> bool| elements.iter().any(|one| order(one, &term.value).is_some_and(good));
     match term.kind {
@@ -167,9 +169,13 @@ mod tests {
 
     #[test]
     fn terms_that_cannot_be_asked_are_refused() {
-        for (kind, value) in
-            [("$in", json!("x")), ("$exists", json!("x")), ("$regex", json!("(")), ("$regex", json!(1)), ("$eq", json!({}))]
-        {
+        for (kind, value) in [
+            ("$in", json!("x")),
+            ("$exists", json!("x")),
+            ("$regex", json!("(")),
+            ("$regex", json!(1)),
+            ("$eq", json!({})),
+        ] {
             assert!(Filter::new(vec![term(kind, value)]).is_err(), "{kind}");
         }
     }

@@ -16,8 +16,11 @@ const NEXT: &str = "/api/devices/v2/deployments/device/deployments/next";
 fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, content) in parts {
-        let file = if *name == "artifact" { "; filename=\"x.mender\"\r\nContent-Type: application/octet-stream" } else { "" };
-        body.extend_from_slice(format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n").as_bytes());
+        let file =
+            if *name == "artifact" { "; filename=\"x.mender\"\r\nContent-Type: application/octet-stream" } else { "" };
+        body.extend_from_slice(
+            format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n").as_bytes(),
+        );
         body.extend_from_slice(content);
         body.extend_from_slice(b"\r\n");
     }
@@ -61,8 +64,7 @@ pub async fn next(device: &Caller, running: &str) -> Told {
 
 /// Deploys to these devices; the deployment's id.
 pub async fn deploy(by: &Caller, artifact: &str, devices: &[&str]) -> String {
-    let told =
-        by.post(DEPLOYMENTS, &json!({ "name": "d", "artifact_name": artifact, "devices": devices })).await;
+    let told = by.post(DEPLOYMENTS, &json!({ "name": "d", "artifact_name": artifact, "devices": devices })).await;
     assert_eq!(told.status, 201, "{}", told.text());
     id_in(&told)
 }
@@ -101,7 +103,10 @@ fn a_whole_update() {
         let deployment = deploy(&admin, "v2", &[&id]).await;
         let show = async || admin.get(&format!("{DEPLOYMENTS}/{deployment}")).await;
         let shown = show().await.json();
-        assert_eq!((&shown["status"], &shown["device_count"], &shown["artifacts"]), (&json!("pending"), &json!(1), &json!([artifact_id])));
+        assert_eq!(
+            (&shown["status"], &shown["device_count"], &shown["artifacts"]),
+            (&json!("pending"), &json!(1), &json!([artifact_id]))
+        );
 
         let offer = next(&device, "v1").await;
         assert_eq!(offer.status, 200);
@@ -120,7 +125,10 @@ fn a_whole_update() {
         assert_eq!(follow(&stage, uri, None).await.body, artifact);
         let rest = follow(&stage, uri, Some("bytes=100-")).await;
         assert_eq!((rest.status, &rest.body[..]), (206, &artifact[100..]));
-        assert_eq!(rest.headers["content-range"].to_str().unwrap(), format!("bytes 100-{}/{}", artifact.len() - 1, artifact.len()));
+        assert_eq!(
+            rest.headers["content-range"].to_str().unwrap(),
+            format!("bytes 100-{}/{}", artifact.len() - 1, artifact.len())
+        );
         assert_eq!(follow(&stage, uri, Some(&format!("bytes={}-", artifact.len()))).await.status, 416);
 
         for status in ["downloading", "installing", "rebooting", "installing"] {
@@ -139,7 +147,10 @@ fn a_whole_update() {
         assert!(shown["finished"].is_string());
         assert_eq!(next(&device, "v2").await.status, 204);
         let history = admin.get(&format!("{DEPLOYMENTS}/devices/{id}")).await.json();
-        assert_eq!((&history[0]["device"]["status"], &history[0]["deployment"]["id"]), (&json!("success"), &json!(deployment)));
+        assert_eq!(
+            (&history[0]["device"]["status"], &history[0]["deployment"]["id"]),
+            (&json!("success"), &json!(deployment))
+        );
         assert_eq!(admin.delete(&format!("{DEPLOYMENTS}/devices/{id}/history")).await.status, 204);
         assert_eq!(admin.get(&format!("{DEPLOYMENTS}/devices/{id}")).await.json(), json!([]));
     });
@@ -209,12 +220,16 @@ fn a_failed_update_leaves_a_log() {
         let path = format!("{DEPLOYMENTS}/{deployment}/devices/{id}/log");
         assert_eq!(admin.get(&path).await.status, 404);
         assert_eq!(report(&device, &deployment, "failure").await.status, 204);
-        let log = json!({ "messages": [{ "timestamp": "2026-01-01T00:00:00Z", "level": "error", "message": "no boot" }] });
+        let log =
+            json!({ "messages": [{ "timestamp": "2026-01-01T00:00:00Z", "level": "error", "message": "no boot" }] });
         let put = format!("/api/devices/v1/deployments/device/deployments/{deployment}/log");
         assert_eq!(device.put(&put, &log).await.status, 204);
         assert_eq!(device.put(&put.replace(&deployment, "x"), &log).await.status, 404);
         let told = admin.get(&path).await;
-        assert_eq!((told.text().as_str(), &told.headers["content-type"]), ("2026-01-01T00:00:00Z error: no boot\n", &"text/plain".parse().unwrap()));
+        assert_eq!(
+            (told.text().as_str(), &told.headers["content-type"]),
+            ("2026-01-01T00:00:00Z error: no boot\n", &"text/plain".parse().unwrap())
+        );
         let devices = admin.get(&format!("{DEPLOYMENTS}/{deployment}/devices/list?status=finished")).await.json();
         assert_eq!((&devices[0]["log"], &devices[0]["status"]), (&json!(true), &json!("failure")));
     });
@@ -250,10 +265,14 @@ fn deployments_that_cannot_be_are_refused() {
         }
         let all = json!({ "name": "d", "artifact_name": "v2", "all_devices": true });
         assert_eq!(admin.post(DEPLOYMENTS, &all).await.status, 201);
-        let group = admin.post(&format!("{DEPLOYMENTS}/group/none"), &json!({ "name": "d", "artifact_name": "v2" })).await;
+        let group =
+            admin.post(&format!("{DEPLOYMENTS}/group/none"), &json!({ "name": "d", "artifact_name": "v2" })).await;
         assert_eq!((group.status, group.json()["error"].as_str().unwrap()), (400, "No devices for the deployment"));
         assert_eq!(admin.get(&format!("{DEPLOYMENTS}?status=pending")).await.headers["x-total-count"], "3");
-        assert_eq!(admin.get("/api/management/v2/deployments/deployments?name=other").await.headers["x-total-count"], "1");
+        assert_eq!(
+            admin.get("/api/management/v2/deployments/deployments?name=other").await.headers["x-total-count"],
+            "1"
+        );
     });
 }
 
@@ -286,11 +305,17 @@ fn artifacts_are_read_before_they_are_taken() {
         assert!(used > good.len() as u64);
         assert_eq!(admin.put(&format!("{ARTIFACTS}/{id}"), &json!({ "description": "new" })).await.status, 204);
         assert_eq!(admin.get(&format!("{ARTIFACTS}?description=new")).await.json().as_array().unwrap().len(), 1);
-        assert_eq!(admin.get("/api/management/v2/deployments/artifacts?name=v*").await.json().as_array().unwrap().len(), 2);
+        assert_eq!(
+            admin.get("/api/management/v2/deployments/artifacts?name=v*").await.json().as_array().unwrap().len(),
+            2
+        );
         let (gear, device) = Gear::new(&acme.tenant_token, 1).enroll(&stage, &admin).await;
         deploy(&admin, "v2", &[&gear]).await;
         let needed = admin.delete(&format!("{ARTIFACTS}/{id}")).await;
-        assert_eq!((needed.status, needed.json()["error"].as_str().unwrap()), (409, "Artifact is used in active deployment"));
+        assert_eq!(
+            (needed.status, needed.json()["error"].as_str().unwrap()),
+            (409, "Artifact is used in active deployment")
+        );
         let listed = device.get("/api/devices/v1/deployments/artifacts?release_name=v2&device_type=board").await.json();
         assert_eq!(listed.as_array().unwrap().len(), 1);
         assert_eq!(device.get(&format!("/api/devices/v1/deployments/artifacts/{id}")).await.json()["name"], "v2");
@@ -312,7 +337,9 @@ fn a_link_is_good_for_what_it_says_until_it_ends() {
         let link = admin.get(&format!("{ARTIFACTS}/{one}/download")).await.json();
         let uri = link["uri"].as_str().unwrap();
         assert_eq!(follow(&stage, uri, None).await.status, 200);
-        for bent in [uri.replace(&one, &other), uri.replace("expires=", "expires=9"), uri.replace("signature=", "signature=x")] {
+        for bent in
+            [uri.replace(&one, &other), uri.replace("expires=", "expires=9"), uri.replace("signature=", "signature=x")]
+        {
             assert_eq!(follow(&stage, &bent, None).await.status, 403, "{bent}");
         }
         assert_eq!(follow(&stage, uri.split('?').next().unwrap(), None).await.status, 403);
