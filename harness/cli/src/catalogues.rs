@@ -36,7 +36,13 @@ pub(crate) fn defects(arguments: &Defects) -> Result<u8> {
         if arguments.names {
             anstream::println!("{}", defect.name);
         } else {
-            anstream::println!("{}\n    {} {}\n    caught by `{}`", defect.name, defect.row, defect.breaks, defect.caught_by);
+            anstream::println!(
+                "{}\n    {} {}\n    caught by `{}`",
+                defect.name,
+                defect.row,
+                defect.breaks,
+                defect.caught_by
+            );
         }
     }
     Ok(0)

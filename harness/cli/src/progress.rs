@@ -20,7 +20,8 @@ pub(crate) struct Line {
 impl Progress {
     /// Of so many scenarios.
     pub(crate) fn new(scenarios: usize) -> Self {
-        let bars = std::io::stderr().is_terminal().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        let bars =
+            std::io::stderr().is_terminal().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
         Self { bars, scenarios }
     }
 

@@ -25,7 +25,8 @@ struct Recorded {
 
 /// Runs every scenario of a run again. In virtual time the journals must be equal; in real time the verdicts.
 pub(crate) fn replay(arguments: &Arguments) -> Result<u8> {
-    let folder = RunFolder::find(Path::new("."), &arguments.run).map_err(|error| CliError::Invalid(error.to_string()))?;
+    let folder =
+        RunFolder::find(Path::new("."), &arguments.run).map_err(|error| CliError::Invalid(error.to_string()))?;
     let recorded = recorded(&folder)?;
     let stop = signals::first_cancels()?;
     let survey = survey::embedded()?;
@@ -80,7 +81,9 @@ fn recorded(folder: &RunFolder) -> Result<Vec<Recorded>> {
     let events = fleetproof_journal::read(&text)?;
     let mut recorded = Vec::new();
     for chapter in chapters(&events) {
-        let Some(Event { what: What::Scenario { name, seed, clock, defect, .. }, .. }) = chapter.first() else { continue };
+        let Some(Event { what: What::Scenario { name, seed, clock, defect, .. }, .. }) = chapter.first() else {
+            continue;
+        };
         let own = folder.scenario(name)?.join("run.jsonl");
         let journal = std::fs::read(&own).map_err(|error| CliError::Broken(format!("{}: {error}", own.display())))?;
         let file = chapter.iter().find_map(|event| event.place.as_ref()).map_or("scenario.yaml", |place| &place.file);

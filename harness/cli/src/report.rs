@@ -8,7 +8,8 @@ use std::path::Path;
 
 /// Prints it; the exit code says whether that could be done, not what the run came to.
 pub(crate) fn report(arguments: &Arguments) -> Result<u8> {
-    let folder = RunFolder::find(Path::new("."), &arguments.run).map_err(|error| CliError::Invalid(error.to_string()))?;
+    let folder =
+        RunFolder::find(Path::new("."), &arguments.run).map_err(|error| CliError::Invalid(error.to_string()))?;
     let report = Report::read(&folder.read_journal()?)?;
     if arguments.junit {
         anstream::println!("{}", junit(&report));

@@ -90,7 +90,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     facts.exit_code = Some(code);
     folder.write_facts(&facts)?;
     folder.write(&folder.junit(), junit(&report).as_bytes())?;
-    let text = serde_json::to_string_pretty(&json(&report, Some(&facts))).map_err(|error| CliError::Broken(error.to_string()))?;
+    let text = serde_json::to_string_pretty(&json(&report, Some(&facts)))
+        .map_err(|error| CliError::Broken(error.to_string()))?;
     folder.write(&folder.report(), text.as_bytes())?;
     if arguments.format == Format::Json {
         anstream::println!("{text}");
@@ -172,7 +173,8 @@ fn run_one(
         None => Journal::in_memory(secrets.clone()),
     };
     let watching = progress.begin(name, &journal);
-    let settings = Settings { defect: orders.defect.clone(), stop: orders.stop.child_token(), overdue: CancellationToken::new() };
+    let settings =
+        Settings { defect: orders.defect.clone(), stop: orders.stop.child_token(), overdue: CancellationToken::new() };
     let verdict = guarded(job.plan.clone(), sources.clone(), journal.clone(), secrets, &settings, orders.wall_limit)?;
     let journal = journal.finish()?;
     progress.end(watching, name, verdict);
@@ -198,7 +200,7 @@ fn guarded(
         .spawn(move || {
             let verdict = fleetproof_engine::run(plan, sources, journal, secrets, &theirs);
             // Nobody waits any more when the watchdog gave up.
-            drop(done.send(verdict));
+            let _: Result<(), _> = done.send(verdict);
         })
         .map_err(|error| broken(format!("no thread for `{name}`: {error}")))?;
     if let Ok(verdict) = waiting.recv_timeout(limit) {

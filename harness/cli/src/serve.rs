@@ -5,7 +5,7 @@ use crate::error::{CliError, Result};
 use crate::{files, signals, survey};
 use fleetproof_engine::serve::{Served, serve as keep_serving};
 use fleetproof_journal::{Secrets, Verdict};
-use fleetproof_language::{Located, Platform, Provider, Scenario, Span, Sources, Starts, Table, Tenant};
+use fleetproof_language::{Located, Platform, Provider, Scenario, Sources, Span, Starts, Table, Tenant};
 use fleetproof_plan::ClockKind;
 use fleetproof_stacks::Embedded;
 use fleetproof_world::{Runtime, World};
@@ -30,25 +30,22 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<u8> {
     let survey = survey::embedded()?;
     let plan = fleetproof_plan::plan(scenario, survey.capabilities, survey.surfaces, 0, ClockKind::Real);
     let stop = signals::first_cancels()?;
-    let runtime = Runtime::real_time().map_err(|error| CliError::Broken(format!("no runtime could be made: {error}")))?;
-    let stack = Embedded {
-        defect: arguments.seeded_defect.clone(),
-        strong_passwords: true,
-        listen: Some(arguments.listen),
-    };
-    runtime.block_on(async move {
-        let tell = |served: &Served| anstream::println!("{}", told(served));
-        keep_serving(Arc::new(plan), sources, World::serving(), stack, Secrets::new(), stop, tell).await
-    })
-    .map_err(|error| CliError::Broken(error.to_string()))?;
+    let runtime =
+        Runtime::real_time().map_err(|error| CliError::Broken(format!("no runtime could be made: {error}")))?;
+    let stack =
+        Embedded { defect: arguments.seeded_defect.clone(), strong_passwords: true, listen: Some(arguments.listen) };
+    runtime
+        .block_on(async move {
+            let tell = |served: &Served| anstream::println!("{}", told(served));
+            keep_serving(Arc::new(plan), sources, World::serving(), stack, Secrets::new(), stop, tell).await
+        })
+        .map_err(|error| CliError::Broken(error.to_string()))?;
     Ok(0)
 }
 
 /// The one line of standard output. Logins that `serve` made appear here and nowhere else.
 fn told(served: &Served) -> Value {
-    let login = |person: &fleetproof_engine::serve::Login| {
-        json!({ "email": person.email, "password": person.password, "role": person.role })
-    };
+    let login = |person: &fleetproof_engine::serve::Login| json!({ "email": person.email, "password": person.password, "role": person.role });
     let mut tenants = Map::new();
     for tenant in served.tenants.iter().filter(|tenant| !tenant.is_provider) {
         let users: Vec<Value> = tenant.users.iter().map(login).collect();

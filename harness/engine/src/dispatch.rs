@@ -172,9 +172,9 @@ async fn one_step(run: &mut Run, step: &Located<Step>) -> Ending {
 
 /// Tells the journal how many polls there were since it was last told.
 fn count_polls(run: &Run, before: u64) -> u64 {
-    let (polls, devices) = run.shared.record(|record| {
-        (record.polls, record.devices.iter().filter(|device| device.served.is_some()).count())
-    });
+    let (polls, devices) = run
+        .shared
+        .record(|record| (record.polls, record.devices.iter().filter(|device| device.served.is_some()).count()));
     if polls > before {
         let devices = u32::try_from(devices).unwrap_or(u32::MAX);
         run.shared.emit("engine", None, What::Polls { devices, polls: polls - before });

@@ -59,7 +59,10 @@ pub fn run(plan: Arc<Plan>, sources: Arc<Sources>, journal: Journal, secrets: Se
         Err(panic) => {
             let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-            gave_up(&journal, &format!("the harness itself failed: {}", said.unwrap_or_else(|| "no reason given".to_owned())))
+            gave_up(
+                &journal,
+                &format!("the harness itself failed: {}", said.unwrap_or_else(|| "no reason given".to_owned())),
+            )
         }
     }
 }

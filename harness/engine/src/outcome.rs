@@ -78,7 +78,10 @@ pub(crate) fn judge(outcome: &Outcome, parts: &[Part], what: &str) -> Ending {
     });
     if let Some((part, no)) = wrong {
         let kind = no.kind.map_or_else(|| "in no known way".to_owned(), |kind| format!("as `{kind}`"));
-        return Ending::failed(format!("`{}` must be refused as `{due}`; it was refused {kind}: {}", part.name, no.answer));
+        return Ending::failed(format!(
+            "`{}` must be refused as `{due}`; it was refused {kind}: {}",
+            part.name, no.answer
+        ));
     }
     let accepted = outcome.accepted.as_ref().map_or(0, |accepted| accepted.value as usize);
     if done == accepted {
@@ -88,9 +91,12 @@ pub(crate) fn judge(outcome: &Outcome, parts: &[Part], what: &str) -> Ending {
             _ => format!("{done} {what}, {refused} refused as `{due}`"),
         });
     }
-    let through: Vec<&str> = parts.iter().filter(|part| part.result.is_ok()).map(|part| part.name.as_str()).take(8).collect();
+    let through: Vec<&str> =
+        parts.iter().filter(|part| part.result.is_ok()).map(|part| part.name.as_str()).take(8).collect();
     let who = if through.is_empty() { String::new() } else { format!(": {}", through.join(", ")) };
-    Ending::failed(format!("exactly {accepted} of {whole} may get through, {done} did{who}; the rest refused as `{due}`"))
+    Ending::failed(format!(
+        "exactly {accepted} of {whole} may get through, {done} did{who}; the rest refused as `{due}`"
+    ))
 }
 
 #[cfg(test)]
@@ -149,14 +155,16 @@ mod tests {
     #[test]
     fn endings_tell_what_they_came_to() {
         let told = |outcome: &Outcome, parts: &[Part]| judge(outcome, parts, "tenants onboarded").detail;
-        insta::assert_snapshot!([
-            told(&Outcome::default(), &parts(2, 0, Refusal::OverLimit)),
-            told(&Outcome::default(), &parts(1, 1, Refusal::OverLimit)),
-            told(&refused(Refusal::OverLimit, 1), &parts(1, 1, Refusal::OverLimit)),
-            told(&refused(Refusal::OverLimit, 1), &parts(2, 0, Refusal::OverLimit)),
-            told(&refused(Refusal::OverLimit, 0), &parts(0, 3, Refusal::OverLimit)),
-            told(&refused(Refusal::Unseen, 0), &parts(0, 1, Refusal::Forbidden)),
-        ].join("\n"), @r"
-        ");
+        insta::assert_snapshot!(
+            [
+                told(&Outcome::default(), &parts(2, 0, Refusal::OverLimit)),
+                told(&Outcome::default(), &parts(1, 1, Refusal::OverLimit)),
+                told(&refused(Refusal::OverLimit, 1), &parts(1, 1, Refusal::OverLimit)),
+                told(&refused(Refusal::OverLimit, 1), &parts(2, 0, Refusal::OverLimit)),
+                told(&refused(Refusal::OverLimit, 0), &parts(0, 3, Refusal::OverLimit)),
+                told(&refused(Refusal::Unseen, 0), &parts(0, 1, Refusal::Forbidden)),
+            ]
+            .join("\n")
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Who acts: tenants, people, their passwords and sessions.
 
 use crate::shared::Shared;
-use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_dialects::DialectError;
+use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_world::Seeds;
 use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,7 +12,10 @@ pub(crate) fn read(error: DialectError) -> Result<Refused> {
 }
 
 /// The same, where a stranger's answer is only a refusal as `unseen` when it is the answer for a thing that never existed.
-pub(crate) fn read_beside(error: DialectError, never_existed: &std::result::Result<(), DialectError>) -> Result<Refused> {
+pub(crate) fn read_beside(
+    error: DialectError,
+    never_existed: &std::result::Result<(), DialectError>,
+) -> Result<Refused> {
     let Some(answer) = error.refused() else { return Err(error.into()) };
     let never = match never_existed {
         Ok(()) => return Err(Stop::Failed("the platform says yes to a thing that never existed".to_owned())),

@@ -172,7 +172,8 @@ impl Run {
 
     /// A tenant that is there.
     pub(crate) fn tenant(&self, name: &str) -> Result<TenantRef> {
-        let tenant = self.people.tenant(name).ok_or_else(|| Stop::Failed(format!("`{name}` is not on the platform")))?;
+        let tenant =
+            self.people.tenant(name).ok_or_else(|| Stop::Failed(format!("`{name}` is not on the platform")))?;
         Ok(tenant.at.clone())
     }
 

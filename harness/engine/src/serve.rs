@@ -103,7 +103,8 @@ pub async fn serve(
 }
 
 fn served(run: &crate::run::Run, running: &fleetproof_stacks::Running) -> Result<Option<Served>, ServeError> {
-    let address = |name: &str| run.world.net.address(name).map(|at| format!("http://{at}")).ok_or(ServeError::NoAddress);
+    let address =
+        |name: &str| run.world.net.address(name).map(|at| format!("http://{at}")).ok_or(ServeError::NoAddress);
     let login = |email: &str, role: &str| Login {
         email: email.to_owned(),
         password: run.people.password(email),

@@ -111,7 +111,10 @@ pub(crate) async fn welcome(run: &mut Run, name: &str) -> Result<()> {
     let session = run.mender.login(admin, &run.people.password(admin), None).await?;
     let info = run.mender.tenant_info(&session).await?;
     if info.row.name != name {
-        return Err(Stop::Failed(format!("`{admin}` logs in and finds herself in `{}`, not in `{name}`", info.row.name)));
+        return Err(Stop::Failed(format!(
+            "`{admin}` logs in and finds herself in `{}`, not in `{name}`",
+            info.row.name
+        )));
     }
     let at = TenantRef::new(name, &info.row.id);
     let parent = run.people.tenant(Run::PROVIDER).map(|provider| provider.at.id.to_string());

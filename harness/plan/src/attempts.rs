@@ -1,7 +1,7 @@
 //! The claims that make attempts of their own, compiled against the platform's surfaces.
 
-use fleetproof_claims::{Options, Party, Subject, access, isolation};
 use fleetproof_claims::model::{Compiled, Family, Role, Surfaces};
+use fleetproof_claims::{Options, Party, Subject, access, isolation};
 use fleetproof_language::{Claim, Scenario, Span, Step, Surface};
 use std::collections::BTreeMap;
 
@@ -19,7 +19,10 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                     let parties: Vec<Party> = between.iter().map(|name| party(scenario, name)).collect();
                     let options = Options {
                         families: wanted.iter().map(|surface| family(surface.value)).collect(),
-                        skip: skip.iter().map(|skip| (skip.attempt.value.clone(), skip.because.value.clone())).collect(),
+                        skip: skip
+                            .iter()
+                            .map(|skip| (skip.attempt.value.clone(), skip.because.value.clone()))
+                            .collect(),
                         provider: provider(scenario),
                     };
                     compiled.insert(claim.span, isolation(surfaces, &parties, &options));

@@ -45,7 +45,11 @@ impl Plan {
                 if let Some(compiled) = self.attempts.get(&claim.span) {
                     let (attempts, exempt) = (compiled.attempts.len(), compiled.exempt.len());
                     let attempted = compiled.operations - exempt - compiled.uncovered.len();
-                    write!(out, ": {attempts} attempts on {attempted} of {} operations, {exempt} exempt", compiled.operations)?;
+                    write!(
+                        out,
+                        ": {attempts} attempts on {attempted} of {} operations, {exempt} exempt",
+                        compiled.operations
+                    )?;
                     for operation in &compiled.uncovered {
                         write!(out, "\n             uncovered: {operation}; the claim cannot pass")?;
                     }

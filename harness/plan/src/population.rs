@@ -2,8 +2,8 @@
 
 use fleetproof_language::{Located, Scenario, Selection};
 use fleetproof_world::Seeds;
-use rand::{Rng, RngCore};
 use rand::seq::SliceRandom;
+use rand::{Rng, RngCore};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -186,7 +186,8 @@ mod tests {
             poll: None,
             tags: names(tags),
         };
-        let table = |rows: Vec<(&str, Devices)>| Table(rows.into_iter().map(|(k, v)| (at(k.to_owned()), at(v))).collect());
+        let table =
+            |rows: Vec<(&str, Devices)>| Table(rows.into_iter().map(|(k, v)| (at(k.to_owned()), at(v))).collect());
         Scenario {
             scenario: at("test".to_owned()),
             about: None,

@@ -94,8 +94,11 @@ impl Embedded {
             None => world.net.listen(GATEWAY).await,
         };
         let gateway = gateway.map_err(|reason| StackError::Listen { door: "gateway", reason })?;
-        let operator =
-            world.net.listen(OPERATOR).await.map_err(|reason| StackError::Listen { door: "operator's door", reason })?;
+        let operator = world
+            .net
+            .listen(OPERATOR)
+            .await
+            .map_err(|reason| StackError::Listen { door: "operator's door", reason })?;
         tasks.spawn(Platform::serve(platform.gateway(), gateway, stop.clone()));
         tasks.spawn(Platform::serve(platform.operator_door(), operator, stop.clone()));
         tasks.close();

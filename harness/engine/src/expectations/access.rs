@@ -14,11 +14,8 @@ pub(super) async fn attempt(run: &mut Run, claim: &Located<Claim>, deadline: Sta
     let expected = format!("`{}` may do in `{}` exactly what {} may", user.value, tenant.value, told(role.value));
     let is_member = role.value != fleetproof_language::Role::None;
     let session = loop {
-        let session = if is_member {
-            run.people.session(user, tenant).await
-        } else {
-            run.people.acting(user, "").await
-        };
+        let session =
+            if is_member { run.people.session(user, tenant).await } else { run.people.acting(user, "").await };
         match session {
             Ok(session) => break session,
             Err(_) if run.shared.now() < deadline => run.breathe(deadline).await?,

@@ -23,7 +23,10 @@ pub(super) async fn make(
     let mut seats = Vec::new();
     let known: Vec<_> = run.people.tenants().cloned().collect();
     for tenant in known {
-        if tenant.is_provider || between.iter().any(|name| **name == *tenant.at.name) || homes_of(&people, &tenant.at.id) {
+        if tenant.is_provider
+            || between.iter().any(|name| **name == *tenant.at.name)
+            || homes_of(&people, &tenant.at.id)
+        {
             let admin = run.people.admin(&tenant.at.name).await?;
             seats.push(Seat { at: tenant.at.clone(), admin, provider: tenant.is_provider });
         }

@@ -44,9 +44,11 @@ pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<S
         Finding::Doubled { change, .. } => wanted.contains(&change.log),
         Finding::Misplaced { change, found_in } => wanted.contains(&change.log) || wanted.contains(found_in),
     };
-    let wrong: Vec<String> = findings.iter().filter(|finding| concerns(finding)).map(|finding| told(finding, &names)).collect();
+    let wrong: Vec<String> =
+        findings.iter().filter(|finding| concerns(finding)).map(|finding| told(finding, &names)).collect();
     let subject: Vec<&Change> = changes.iter().filter(|change| wanted.contains(&*change.due.tenant)).collect();
-    let anomaly = findings.iter().filter(|finding| concerns(finding)).find_map(|finding| first_event(finding, &subject));
+    let anomaly =
+        findings.iter().filter(|finding| concerns(finding)).find_map(|finding| first_event(finding, &subject));
     let mut proof = Proof::of(expected).evidence(subject.iter().map(|change| change.seq));
     proof.anomaly = anomaly;
     Ok(Seen::of(proof, subject.len(), wrong, "changes stand where they belong"))
@@ -79,7 +81,12 @@ fn entry_due(due: &AuditDue, rows: &BTreeMap<String, Vec<AuditRow>>, taken: &mut
     if due.object_id.is_none() {
         taken.insert(object.clone());
     }
-    Entry { actor: due.actor.to_string(), action: due.action.to_string(), object_type: due.object_type.to_string(), object }
+    Entry {
+        actor: due.actor.to_string(),
+        action: due.action.to_string(),
+        object_type: due.object_type.to_string(),
+        object,
+    }
 }
 
 /// A finding with the scenario's names of tenants in place of the platform's ids.

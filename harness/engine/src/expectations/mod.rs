@@ -41,7 +41,10 @@ pub(crate) async fn expect(run: &mut Run, expect: &Located<Expect>) -> Result<En
     let mut judged: Vec<Judged> = Vec::new();
     let of = |wanted: fn(&Claim) -> bool| expect.claims.iter().filter(move |claim| wanted(&claim.value));
 
-    judged.extend(eventually(run, of(|claim| !comes_last(claim) && claim.kind() == Class::Eventual), began, deadline, stays).await?);
+    judged.extend(
+        eventually(run, of(|claim| !comes_last(claim) && claim.kind() == Class::Eventual), began, deadline, stays)
+            .await?,
+    );
     for claim in of(|claim| claim.kind() == Class::Safety) {
         judged.push(on_the_record(run, claim, deadline).await?);
     }
@@ -89,8 +92,7 @@ async fn eventually<'a>(
     deadline: Stamp,
     stays: Duration,
 ) -> Result<Vec<Judged>> {
-    let mut open: Vec<Watched<'_>> =
-        claims.map(|claim| Watched { claim, holds_since: None, last: None }).collect();
+    let mut open: Vec<Watched<'_>> = claims.map(|claim| Watched { claim, holds_since: None, last: None }).collect();
     let mut judged = Vec::new();
     while !open.is_empty() {
         let now = run.shared.now();
@@ -142,7 +144,9 @@ async fn look(run: &mut Run, claim: &Claim, began: Stamp) -> Result<Seen> {
     match claim {
         Claim::Online { devices } => Ok(online::look(run, devices, began)),
         Claim::Updated { devices, version } => updated::look(run, devices, version).await,
-        Claim::RolledBack { devices, deployment, version } => rolled_back::look(run, devices, deployment, version).await,
+        Claim::RolledBack { devices, deployment, version } => {
+            rolled_back::look(run, devices, deployment, version).await
+        }
         Claim::Reported { devices } => reported::look(run, devices).await,
         Claim::Forgotten { devices, tenant } => forgotten::look(run, devices, tenant).await,
         Claim::Onboarded { tenants, outcome } => onboarded::look(run, tenants, outcome.value).await,

@@ -44,7 +44,8 @@ async fn signs(run: &mut Run, tenant: &str) -> Result<Vec<(&'static str, bool)>>
         let rows = run.mender.tenants(&provider).await?;
         let row = rows.iter().find(|row| row.name == tenant);
         signs.push(("in the provider's list", row.is_some()));
-        let limit = run.limits.get(tenant).copied().or_else(|| declared.device_limit.as_ref().map(|l| i64::from(l.value)));
+        let limit =
+            run.limits.get(tenant).copied().or_else(|| declared.device_limit.as_ref().map(|l| i64::from(l.value)));
         signs.push(("limited as asked", row.is_some_and(|row| Some(row.device_limit) == limit)));
     }
     let password = run.people.password(&declared.admin);

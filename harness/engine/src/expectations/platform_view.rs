@@ -1,8 +1,8 @@
 //! What the platform says of devices: their versions, and what became of deployments on them.
 
 use crate::run::{Result, Run};
-use fleetproof_dialects::mender::devices::InventoryRow;
 use fleetproof_devices::VERSION_PROVIDE;
+use fleetproof_dialects::mender::devices::InventoryRow;
 use std::collections::BTreeMap;
 
 /// Device → version, as the inventories of the devices' tenants have it.
@@ -42,8 +42,13 @@ pub(super) async fn statuses(run: &mut Run, name: &str) -> Result<BTreeMap<u32, 
     let Some(deployed) = run.deployments.get(name).cloned() else { return Ok(statuses) };
     for (tenant, id) in &deployed.ids {
         let admin = run.people.admin(tenant).await?;
-        let by_id: BTreeMap<String, String> =
-            run.mender.deployment_devices(&admin, id).await?.into_iter().map(|row| (row.device_id, row.status)).collect();
+        let by_id: BTreeMap<String, String> = run
+            .mender
+            .deployment_devices(&admin, id)
+            .await?
+            .into_iter()
+            .map(|row| (row.device_id, row.status))
+            .collect();
         for device in &deployed.devices {
             if let Some(status) = run.id_of(*device).and_then(|id| by_id.get(id)) {
                 statuses.insert(*device, status.clone());

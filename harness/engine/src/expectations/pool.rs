@@ -102,7 +102,9 @@ async fn last_unit_to_a_new_child(run: &Run, provider: &Session, round: u64, lef
             run.mender.remove_tenant(provider, &child).await?;
             Ok(Vec::new())
         }
-        Err(error) if error.refused().is_some() => Ok(vec![format!("the last {left} units could not be given: {error}")]),
+        Err(error) if error.refused().is_some() => {
+            Ok(vec![format!("the last {left} units could not be given: {error}")])
+        }
         Err(error) => Err(Stop::from(error)),
     }
 }

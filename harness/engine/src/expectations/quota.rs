@@ -54,7 +54,12 @@ pub(super) async fn attempt(run: &mut Run, tenants: &[Located<String>], over_by:
         let rush = rush(run, tenant, free + over_by as usize).await?;
         let text = format!(
             "{} devices at the door of `{}`, which takes {limit} and has {before}: {} accepted, {} refused, {} entered, {} counted",
-            free + over_by as usize, tenant.value, rush.accepted, rush.refused, rush.entered, rush.counted
+            free + over_by as usize,
+            tenant.value,
+            rush.accepted,
+            rush.refused,
+            rush.entered,
+            rush.counted
         );
         evidence.push(run.shared.emit("engine", run.place(tenant.span), What::Note { text }));
         let say = |what: &str, seen: usize, due: usize| format!("`{}`: {what} {seen}, due {due}", tenant.value);
@@ -79,11 +84,15 @@ pub(super) async fn attempt(run: &mut Run, tenants: &[Located<String>], over_by:
         }
         for (other, (was, is)) in both(others, counts_of_others(run, tenant).await?) {
             if was != is {
-                wrong.push(format!("`{other}` counted {was} devices before the rush on `{}`, and {is} after", tenant.value));
+                wrong.push(format!(
+                    "`{other}` counted {was} devices before the rush on `{}`, and {is} after",
+                    tenant.value
+                ));
             }
         }
     }
-    let proof = Proof::of("exactly as many devices get in as the limit says, and no other tenant pays").evidence(evidence);
+    let proof =
+        Proof::of("exactly as many devices get in as the limit says, and no other tenant pays").evidence(evidence);
     if wrong.is_empty() && !hidden.is_empty() {
         return Ok(Seen::Hidden(proof.actual("there is no control").details(hidden)));
     }
@@ -167,7 +176,8 @@ async fn counted(run: &mut Run, tenant: &str) -> Result<i64> {
 }
 
 async fn counts_of_others(run: &mut Run, tenant: &str) -> Result<BTreeMap<String, i64>> {
-    let others: Vec<TenantRef> = run.people.tenants().map(|tenant| tenant.at.clone()).filter(|at| *at.name != *tenant).collect();
+    let others: Vec<TenantRef> =
+        run.people.tenants().map(|tenant| tenant.at.clone()).filter(|at| *at.name != *tenant).collect();
     let mut counts = BTreeMap::new();
     for other in others {
         counts.insert(other.name.to_string(), counted(run, &other.name).await?);

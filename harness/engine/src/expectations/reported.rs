@@ -24,19 +24,25 @@ pub(super) async fn look(run: &mut Run, devices: &[Located<String>]) -> Result<S
         for device in &devices {
             let (seen, name) = (&record.devices[*device as usize], run.name_of(*device));
             match told.get(device) {
-                Some(version) if *version == seen.running => evidence.extend(seen.told.as_ref().map(|(_, _, seq)| *seq)),
+                Some(version) if *version == seen.running => {
+                    evidence.extend(seen.told.as_ref().map(|(_, _, seq)| *seq))
+                }
                 Some(version) => wrong.push(format!("`{name}` runs {}, the platform says {version}", seen.running)),
                 None => wrong.push(format!("`{name}` runs {}, the platform says nothing", seen.running)),
             }
             for update in &seen.updates {
                 let Some((deployment, status)) = shown.get(&(*device, update.deployment.clone())) else {
-                    wrong.push(format!("`{name}` was offered `{}`, which the scenario never deployed to it", update.artifact));
+                    wrong.push(format!(
+                        "`{name}` was offered `{}`, which the scenario never deployed to it",
+                        update.artifact
+                    ));
                     continue;
                 };
                 let status = status.as_deref().unwrap_or("absent");
                 let own = update.finished.as_ref().map(|finished| (finished.success, finished.seq));
                 match (own, status) {
-                    (Some((true, seq)), "success" | "already-installed") | (Some((false, seq)), "failure" | "aborted") => {
+                    (Some((true, seq)), "success" | "already-installed")
+                    | (Some((false, seq)), "failure" | "aborted") => {
                         evidence.push(seq);
                     }
                     (Some((success, _)), _) => {

@@ -8,14 +8,10 @@ use fleetproof_language::Located;
 use std::collections::BTreeMap;
 
 /// Per device the first link of the chain that is missing: offered, fetched, installed, ended, healthy, told.
-pub(super) async fn look(
-    run: &mut Run,
-    devices: &[Located<String>],
-    deployment: &str,
-    version: &str,
-) -> Result<Seen> {
+pub(super) async fn look(run: &mut Run, devices: &[Located<String>], deployment: &str, version: &str) -> Result<Seen> {
     let devices = run.devices(devices);
-    let expected = format!("every device tried `{deployment}` and runs {version} again; the platform shows the failure");
+    let expected =
+        format!("every device tried `{deployment}` and runs {version} again; the platform shows the failure");
     let Some(deployed) = run.deployments.get(deployment).cloned() else {
         return Ok(Seen::Hidden(Proof::of(expected).actual(format!("`{deployment}` was never made"))));
     };
@@ -48,7 +44,9 @@ pub(super) async fn look(
                     wrong.insert(*device, format!("the platform says that `{name}` runs {told}"));
                 }
                 (Some(status), _) => drop(wrong.insert(*device, format!("the platform shows `{name}` as `{status}`"))),
-                (None, _) => drop(wrong.insert(*device, format!("the platform does not show `{name}` in the deployment"))),
+                (None, _) => {
+                    drop(wrong.insert(*device, format!("the platform does not show `{name}` in the deployment")))
+                }
             }
         }
     }
@@ -109,7 +107,8 @@ mod tests {
 
     #[test]
     fn each_missing_link_has_a_name() {
-        let told: Vec<String> = (0..=chain().len()).map(|n| after(n).unwrap_or_else(|| "rolled back".to_owned())).collect();
+        let told: Vec<String> =
+            (0..=chain().len()).map(|n| after(n).unwrap_or_else(|| "rolled back".to_owned())).collect();
         insta::assert_snapshot!(told.join("\n"));
     }
 }

@@ -15,11 +15,8 @@ pub(super) fn look(run: &Run, devices: &[Located<String>], deployment: &str) -> 
     let ids: Vec<&str> = deployed.ids.values().map(String::as_str).collect();
     run.shared.record(|record| {
         let (mut wrong, mut anomaly, mut unheard) = (Vec::new(), None, Vec::new());
-        let reached: Vec<_> = record
-            .devices
-            .iter()
-            .flat_map(|device| ids.iter().filter_map(|id| device.heard_of(id)))
-            .collect();
+        let reached: Vec<_> =
+            record.devices.iter().flat_map(|device| ids.iter().filter_map(|id| device.heard_of(id))).collect();
         let over = record
             .devices
             .iter()

@@ -53,8 +53,11 @@ pub(super) async fn look(run: &mut Run, devices: &[Located<String>], version: &s
 async fn unsuccessful(run: &mut Run, last: &BTreeMap<u32, String>) -> Result<BTreeMap<u32, String>> {
     let mut wrong = BTreeMap::new();
     for (name, deployed) in run.deployments.clone() {
-        let here: Vec<u32> =
-            last.iter().filter(|(_, id)| deployed.ids.values().any(|known| known == *id)).map(|(device, _)| *device).collect();
+        let here: Vec<u32> = last
+            .iter()
+            .filter(|(_, id)| deployed.ids.values().any(|known| known == *id))
+            .map(|(device, _)| *device)
+            .collect();
         if here.is_empty() {
             continue;
         }

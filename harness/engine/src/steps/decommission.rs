@@ -20,7 +20,9 @@ pub(crate) async fn decommission(run: &mut Run, step: &Located<ByDevices>) -> Re
         for device in devices {
             let name = run.name_of(device);
             let Some(id) = run.id_of(device).map(str::to_owned) else {
-                return Err(Stop::Failed(format!("the platform never knew `{name}`: there is nothing to decommission")));
+                return Err(Stop::Failed(format!(
+                    "the platform never knew `{name}`: there is nothing to decommission"
+                )));
             };
             let found = crate::lookups::found(run, &admin, device, &id).await?;
             let result = match run.mender.decommission(&by, &id).await {
@@ -39,7 +41,8 @@ pub(crate) async fn decommission(run: &mut Run, step: &Located<ByDevices>) -> Re
         }
     }
     loop {
-        let waiting = run.shared.record(|record| gone.iter().any(|device| record.devices[*device as usize].retired.is_none()));
+        let waiting =
+            run.shared.record(|record| gone.iter().any(|device| record.devices[*device as usize].retired.is_none()));
         if !waiting || run.shared.now() >= deadline {
             break;
         }

@@ -73,5 +73,7 @@ fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
 
 fn known(run: &Run, device: u32) -> Result<String> {
     let id = run.id_of(device).map(str::to_owned);
-    id.ok_or_else(|| Stop::Failed(format!("the platform does not know `{}`: nothing can be deployed to it", run.name_of(device))))
+    id.ok_or_else(|| {
+        Stop::Failed(format!("the platform does not know `{}`: nothing can be deployed to it", run.name_of(device)))
+    })
 }

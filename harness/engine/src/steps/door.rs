@@ -53,7 +53,9 @@ fn send_to_the_door(run: &mut Run, devices: &[u32]) -> Result<()> {
         let tenant = run.tenant_of(*device).to_owned();
         let known = run.people.tenant(&tenant);
         let token = known.map(|tenant| tenant.token.clone());
-        let token = token.ok_or_else(|| Stop::Failed(format!("`{tenant}` is not on the platform: its devices have nowhere to knock")))?;
+        let token = token.ok_or_else(|| {
+            Stop::Failed(format!("`{tenant}` is not on the platform: its devices have nowhere to knock"))
+        })?;
         run.fleet.knock(*device, &server, &token);
     }
     Ok(())
@@ -127,7 +129,8 @@ async fn let_in(run: &mut Run, standing: &[(u32, DeviceRow)], outcome: &Outcome,
         }
         refused_stay_outside(run, &tenant, &mut parts).await?;
     }
-    let inside: Vec<u32> = standing.iter().map(|(device, _)| *device).filter(|device| is_inside(run, *device)).collect();
+    let inside: Vec<u32> =
+        standing.iter().map(|(device, _)| *device).filter(|device| is_inside(run, *device)).collect();
     loop {
         let missing = run.shared.record(|record| {
             inside.iter().copied().find(|device| record.devices[*device as usize].authenticated.is_none())

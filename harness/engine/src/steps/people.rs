@@ -50,7 +50,9 @@ pub(crate) async fn remove_user(run: &mut Run, step: &Located<UserAt>) -> Result
                 done_anyway: None,
             })
         }
-        Ok(()) => return Ok(Ending::failed(format!("the platform said yes, and `{}` is still listed", step.user.value))),
+        Ok(()) => {
+            return Ok(Ending::failed(format!("the platform said yes, and `{}` is still listed", step.user.value)));
+        }
         Err(error) => {
             let mut no = refusals::read(error)?;
             if listed.is_none() {
