@@ -8,9 +8,9 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     within(wrong, 1 + wrong.chars().count() / 3, known)
 }
 
-/// The known word that `wrong` is so near to that it is surely meant: two edits at most.
+/// The known word that `wrong` is so near to that it is surely meant: one edit, two from six characters on.
 pub(crate) fn slip<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    within(wrong, 2.min(1 + wrong.chars().count() / 3), known)
+    within(wrong, (wrong.chars().count() / 3).clamp(1, 2), known)
 }
 
 fn within<'a>(wrong: &str, allowed: usize, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
