@@ -139,13 +139,11 @@ impl Platform {
     }
 
     /// What users and devices reach.
-    #[must_use]
     pub fn gateway(&self) -> axum::Router {
         edge::gateway(self)
     }
 
     /// What only the operator reaches: `/api/internal`, with [`operator_token`](Self::operator_token).
-    #[must_use]
     pub fn operator_door(&self) -> axum::Router {
         edge::operator_door(self)
     }

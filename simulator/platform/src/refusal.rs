@@ -44,8 +44,6 @@ impl Refusal {
         too_large => PAYLOAD_TOO_LARGE;
         /// 422: understood, and refused.
         unprocessable => UNPROCESSABLE_ENTITY;
-        /// 429: too often.
-        throttled => TOO_MANY_REQUESTS;
     }
 
     /// 401: no credentials, or wrong ones; never why.

@@ -234,6 +234,7 @@ pub fn built_in(name: &str) -> Option<&'static BuiltIn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn on(set: PermissionSet, groups: &[&str]) -> Grant {
         let value = groups.iter().map(|group| (*group).to_owned()).collect();
@@ -258,5 +259,34 @@ mod tests {
         rights.add(&built_in("RBAC_ROLE_OBSERVER").unwrap().grants());
         assert_eq!(rights.scope(PermissionSet::ReadDevices), Some(&Scope::All));
         assert!(!rights.allow(PermissionSet::ManageUsers));
+    }
+
+    fn grant() -> impl Strategy<Value = Grant> {
+        let groups = proptest::option::of(proptest::collection::vec("[ab]", 0..3));
+        (proptest::sample::select(&PermissionSet::ALL[..]), groups).prop_map(|(name, groups)| {
+            let scope = groups.map(|value| GrantScope { kind: ScopeKind::DeviceGroups, value });
+            Grant { name, scope }
+        })
+    }
+
+    proptest! {
+        /// One more role never takes anything away, and the order of roles means nothing.
+        #[test]
+        fn a_role_only_adds(one in proptest::collection::vec(grant(), 0..5), two in proptest::collection::vec(grant(), 0..5)) {
+            let rights = |roles: &[&[Grant]]| {
+                let mut rights = Rights::default();
+                roles.iter().for_each(|role| rights.add(role));
+                rights
+            };
+            let (alone, both) = (rights(&[&one]), rights(&[&one, &two]));
+            prop_assert_eq!(&both, &rights(&[&two, &one]));
+            for set in PermissionSet::ALL {
+                for group in [None, Some("a"), Some("b")] {
+                    let holds = |rights: &Rights| rights.scope(set).is_some_and(|scope| scope.holds(group));
+                    prop_assert!(!holds(&alone) || holds(&both));
+                    prop_assert_eq!(holds(&both), holds(&alone) || holds(&rights(&[&two])));
+                }
+            }
+        }
     }
 }

@@ -45,3 +45,40 @@ async fn envelope(State(app): State<Platform>, request: Request, next: Next) -> 
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Tx;
+    use crate::{PasswordCost, Settings, args};
+    use fleetproof_world::{Runtime, World};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+    use utoipa_axum::router::OpenApiRouter;
+    use utoipa_axum::routes;
+
+    /// Changes something and panics before it is made so.
+    #[utoipa::path(get, path = "/panics", responses((status = 200, description = "Never.")))]
+    async fn panics(State(app): State<Platform>) -> StatusCode {
+        let mut tx = app.begin().await.unwrap();
+        tx.execute("insert into migrations (step) values ($1)", args![-1]).await.unwrap();
+        panic!("on purpose")
+    }
+
+    #[test]
+    fn a_panic_is_a_500_that_changes_nothing() {
+        Runtime::virtual_time().unwrap().block_on(async {
+            let world = World::simulated(1);
+            let settings = Settings { world, passwords: PasswordCost::Fast, defect: None, public_url: None };
+            let app = Platform::open(settings).await.unwrap();
+            let router = around(OpenApiRouter::new().routes(routes!(panics)).split_for_parts().0, &app);
+            let request = Request::get("/panics").body(Body::empty()).unwrap();
+            let answer = router.oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let told = answer.into_body().collect().await.unwrap().to_bytes();
+            assert!(told.starts_with(b"{\"error\":\"internal error\",\"request_id\":\""), "{told:?}");
+            let mut tx = app.begin().await.unwrap();
+            assert_eq!(tx.number("select count(*) as n from migrations where step < 0", &[]).await.unwrap(), 0);
+        });
+    }
+}

@@ -70,8 +70,7 @@ fn complete(operation: &mut Value) {
     }
     for (status, response) in responses {
         if status.starts_with(['4', '5']) && response.get("content").is_none() {
-            response["content"] =
-                json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
+            response["content"] = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
         }
     }
 }

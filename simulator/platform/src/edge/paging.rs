@@ -30,7 +30,7 @@ impl<S: Send + Sync, const DEFAULT: i64> FromRequestParts<S> for Page<DEFAULT> {
         let params = Params::from_request_parts(parts, state).await?;
         let number = params.number("page")?.unwrap_or(1);
         let size = params.number("per_page")?.unwrap_or(DEFAULT);
-        if number < 1 || number > i64::MAX / MOST {
+        if !(1..=i64::MAX / MOST).contains(&number) {
             return Err(Refusal::bad_request("page must be a number from 1"));
         }
         if !(1..=MOST).contains(&size) {

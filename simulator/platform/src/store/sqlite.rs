@@ -47,7 +47,7 @@ pub struct SqliteTx {
 impl SqliteTx {
     fn rows(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>, StoreError> {
         let mut statement = self.connection.prepare_cached(&numbered(sql))?;
-        let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(rusqlite::params_from_iter(args))?;
         let mut answer = Vec::new();
         while let Some(row) = rows.next()? {

@@ -14,7 +14,6 @@ mod sessions;
 mod tenants;
 
 pub(crate) use founding::found;
-pub(crate) use sessions::jwt;
 
 use crate::Platform;
 use utoipa_axum::router::OpenApiRouter;

@@ -15,9 +15,7 @@ const LEFT_BEHIND: &[&str] = &[
 /// Removes a tenant and gives its limit back to the provider's reserve.
 pub(super) async fn remove_tenant(tx: &mut Transaction, tenant: &Row) -> Result<(), Refusal> {
     let id = tenant.text("id")?;
-    let people = tx
-        .query("select user_id from memberships where tenant_id = $1 order by user_id", args![&id])
-        .await?;
+    let people = tx.query("select user_id from memberships where tenant_id = $1 order by user_id", args![&id]).await?;
     for statement in LEFT_BEHIND {
         tx.execute(statement, args![&id]).await?;
     }

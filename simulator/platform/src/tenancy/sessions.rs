@@ -167,7 +167,7 @@ pub(super) async fn open_session(
 }
 
 /// A token as an answer.
-pub(crate) fn jwt(token: String) -> Response {
+pub(super) fn jwt(token: String) -> Response {
     ([(header::CONTENT_TYPE, "application/jwt")], token).into_response()
 }
 

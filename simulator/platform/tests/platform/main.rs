@@ -7,6 +7,7 @@ mod family;
 mod foundation;
 mod gear;
 mod operations;
+#[cfg(feature = "seeded-defects")]
 mod planted;
 mod tenancy;
 mod updates;

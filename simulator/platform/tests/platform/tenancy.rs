@@ -282,19 +282,12 @@ fn each_change_stands_once_in_the_right_log() {
         family.ada.put(&format!("{V2}/users/me"), &password).await;
         family.ada.delete(&format!("{V1}/users/{vera}")).await;
         family.ada.delete(&format!("{V1}/users/{vera}")).await;
-        insta::assert_snapshot!(log(&family.ada, 0).await.join("\n"), @r"
-        create/user
-        update/user
-        update/tenant
-        update/tenant
-        update/tenant
-        update/tenant
-        update/user
-        update/user
-        update/user
-        password_change/user
-        delete/user
-        ");
+        let told = log(&family.ada, 0).await.join(" ");
+        assert_eq!(
+            told,
+            "create/user update/user update/tenant update/tenant update/tenant update/tenant \
+             update/user update/user update/user password_change/user delete/user"
+        );
         family.pia.put(&format!("{TENANTS}/{}/child", family.acme), &json!({ "name": "acme2" })).await;
         family.pia.put(&format!("{TENANTS}/{}/status", family.acme), &json!({ "status": "active" })).await;
         family.pia.post(&format!("{TENANTS}/{}/remove/start", family.globex), &Value::Null).await;
