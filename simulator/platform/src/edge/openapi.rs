@@ -57,9 +57,13 @@ pub(crate) fn document() -> Value {
 fn complete(operation: &mut Value) {
     let is_public = operation.get("security").is_none();
     let takes_body = operation.get("requestBody").is_some();
+    let takes_query = operation["parameters"].as_array().is_some_and(|all| all.iter().any(|one| one["in"] == "query"));
     let mut common = vec![("500", "Internal Server Error.")];
+    if takes_body || takes_query {
+        common.push(("400", "Invalid Request."));
+    }
     if takes_body {
-        common.extend([("400", "Invalid Request."), ("413", "The body has more than 1 MiB.")]);
+        common.push(("413", "The body has more than 1 MiB."));
     }
     if !is_public {
         common.push(("401", "Unauthorized."));

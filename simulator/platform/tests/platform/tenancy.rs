@@ -69,6 +69,52 @@ fn limits_come_out_of_the_pool() {
 }
 
 #[test]
+fn the_operator_finds_tenants() {
+    on_every_database(async |stage| {
+        let family = family(&stage).await;
+        let list = async |query: &str| {
+            let told = stage.operator().get(&format!("/api/internal/v1/tenantadm/tenants?{query}")).await;
+            let names =
+                told.json().as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+            (names, told.headers["x-total-count"].to_str().unwrap().to_owned())
+        };
+        let found = |names: &[&str], total: &str| {
+            (names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), total.to_owned())
+        };
+        assert_eq!(list("per_page=2").await, found(&["provider", "acme"], "3"));
+        assert_eq!(list("per_page=2&page=2").await, found(&["globex"], "3"));
+        assert_eq!(
+            list(&format!("parent_tenant_id={}", family.provider.tenant_id)).await,
+            found(&["acme", "globex"], "2")
+        );
+        assert_eq!(list(&format!("id={}&id={}", family.globex, family.acme)).await, found(&["acme", "globex"], "2"));
+        assert_eq!(list("q=cm").await, found(&["acme"], "1"));
+        assert_eq!(list("plan=os").await, found(&[], "0"));
+        let only = stage.operator().get("/api/internal/v1/tenantadm/tenants?q=acme&field=name").await.json();
+        assert_eq!(only, json!([{ "name": "acme" }]));
+        let tenant = format!("/api/internal/v1/tenantadm/tenants/{}", family.acme);
+        let limits = json!({ "api_limits": { "management": { "quota": { "interval_sec": 60, "max_calls": 100 } } } });
+        assert_eq!(stage.operator().put(&tenant, &limits).await.status, 202);
+        assert_eq!(stage.operator().get(&tenant).await.json()["api_limits"], limits["api_limits"]);
+        assert_eq!(stage.operator().put(&tenant, &json!({ "service_provider": true })).await.status, 409);
+        let storage = format!("/api/internal/v1/deployments/tenants/{}/limits/storage", family.acme);
+        assert_eq!(stage.operator().put(&storage, &json!({ "limit": 1_048_576 })).await.status, 204);
+        assert_eq!(stage.operator().get(&storage).await.json()["limit"], 1_048_576);
+        let tokens = format!("/api/internal/v1/useradm/tokens?tenant_id={}", family.acme);
+        assert_eq!(stage.operator().delete(&tokens).await.status, 204);
+        assert_eq!(family.ada.get(&format!("{V1}/users/me")).await.status, 401);
+        assert_eq!(stage.operator().delete("/api/internal/v1/useradm/tokens").await.status, 400);
+        // What is not there is told so, and everything that was changed stands in the provider's log.
+        for path in [&tenant, &storage] {
+            assert_eq!(stage.operator().get(&path.replace(&family.acme, "never")).await.status, 404);
+        }
+        assert_eq!(log(&family.pia, 2).await, ["update/tenant", "update/tenant"]);
+        let last = family.pia.get("/api/management/v1/auditlogs/logs?per_page=1").await.json();
+        assert_eq!((&last[0]["actor"]["id"], &last[0]["actor"]["type"]), (&json!("operator"), &json!("user")));
+    });
+}
+
+#[test]
 fn names_and_people_are_taken_once() {
     on_every_database(async |stage| {
         let family = family(&stage).await;
