@@ -2,8 +2,9 @@
 
 use crate::answer::{DialectError, Result};
 use bytes::Bytes;
-use fleetproof_claims::model::{BodyTemplate, Kind, Place, Slot, Surface};
+use fleetproof_claims::model::{Audience, BodyTemplate, Kind, Place, Slot, Surface};
 use fleetproof_wire::http::{Multipart, Request};
+use fleetproof_wire::image::DEVICE_TYPE;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -56,6 +57,10 @@ pub fn build(surface: &Surface, fills: &Fills) -> Result<Request> {
     }
     if surface.method == "GET" {
         query.extend(filters.iter().map(|(kind, value)| (predicate(*kind).1, (*value).to_owned())));
+    }
+    // What a device says of itself with every question names nothing that anybody owns.
+    if surface.audience == Audience::Device && surface.parameters.iter().any(|name| name == "device_type") {
+        query.push(("device_type", DEVICE_TYPE.to_owned()));
     }
     let mut request = Request::new(&surface.method, target(&surface.path, &path, &query));
     request.headers = headers;
@@ -171,7 +176,11 @@ fn filled(value: &mut Value, marks: &BTreeMap<String, Value>) -> std::result::Re
                 .strip_prefix('$')
                 .filter(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
             {
-                *value = marks.get(word).ok_or_else(|| word.to_owned())?.clone();
+                *value = match (marks.get(word), word) {
+                    (Some(mark), _) => mark.clone(),
+                    (None, "device_type") => json!(DEVICE_TYPE),
+                    (None, word) => return Err(word.to_owned()),
+                };
             }
             Ok(())
         }

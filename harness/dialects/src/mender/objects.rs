@@ -7,7 +7,7 @@ use super::updates::{ArtifactSpec, Target};
 use super::{Call, Mender, json, roles, text, unreadable};
 use crate::answer::{Result, Token};
 use fleetproof_claims::model::{Kind, Role, Slot};
-use fleetproof_wire::image::Image;
+use fleetproof_wire::image::{DEVICE_TYPE, Image};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -389,7 +389,13 @@ impl Mender {
             Thing::PendingDevice | Thing::AcceptedDevice | Thing::ExpectedDevice => {
                 self.decommission(by, id(Kind::Device)).await
             }
-            Thing::Artifact => self.remove_artifact(by, id(Kind::Artifact)).await,
+            Thing::Artifact => match self.remove_artifact(by, id(Kind::Artifact)).await {
+                Err(error) if error.status() == Some(409) => {
+                    self.abort_all_of(by, id(Kind::Release)).await?;
+                    self.remove_artifact(by, id(Kind::Artifact)).await
+                }
+                other => other,
+            },
             // A deployment cannot be removed, only ended; 422 says that it has ended.
             Thing::Deployment => match self.abort(by, id(Kind::Deployment)).await {
                 Err(error) if error.status() == Some(422) => Ok(()),
@@ -424,6 +430,18 @@ impl Mender {
         Ok(())
     }
 
+    /// Ends every deployment of a release: whatever deploys a canary was made by an attempt.
+    async fn abort_all_of(&self, by: &Session, release: &str) -> Result<()> {
+        let live = self.deployments(by).await?.into_iter();
+        for deployment in live.filter(|row| row.artifact_name == release && row.status != "finished") {
+            match self.abort(by, &deployment.id).await {
+                Err(error) if error.status() != Some(422) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// What its owner sees of an object: canonical text in which nothing moves by itself. Refusals are part of it, so
     /// that a removed object looks otherwise than before.
     ///
@@ -444,7 +462,8 @@ impl Mender {
                 calls.push(("device", Call::new("DeviceAuth Management Get Device").path(&in_device)));
                 calls.push(("inventory", Call::new("Get Device Inventory").path(&in_device)));
                 if let Some(session) = &made.device {
-                    let next = Call::new("Device List Artifacts");
+                    let next =
+                        Call::new("Device List Artifacts").query("device_type", DEVICE_TYPE).query("release_name", "-");
                     seen.insert("its token opens".to_owned(), json!(self.ask(session, next).await?.is_success()));
                 }
             }
@@ -480,7 +499,12 @@ impl Mender {
                 let mine = listed.iter().find(|row| row.id == id(Kind::Tenant)).map(|row| format!("{row:?}"));
                 seen.insert("tenant".to_owned(), json!(mine));
             }
-            Thing::Group => calls.push(("members", Call::new("Get Devices in Group").path(&in_group))),
+            Thing::Group => {
+                let listed = self.ask(by, Call::new("List Groups")).await?.json().unwrap_or_default();
+                let mine = listed.as_array().into_iter().flatten().find(|group| **group == id(Kind::Group)).cloned();
+                seen.insert("group".to_owned(), mine.unwrap_or_default());
+                calls.push(("members", Call::new("Get Devices in Group").path(&in_group)));
+            }
             Thing::Filter => {
                 calls.push(("filter", Call::new("Show Filter").path(&in_filter)));
                 calls.push(("result", Call::new("Execute Filter").path(&in_filter)));

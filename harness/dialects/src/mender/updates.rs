@@ -190,16 +190,6 @@ impl Mender {
         self.call(by, call).await.map(drop)
     }
 
-    /// Pauses a deployment, or lets it go on.
-    ///
-    /// # Errors
-    /// Refused with 404 when there is none.
-    pub async fn set_pace(&self, by: &Session, id: &str, paused: bool) -> Result<()> {
-        let state = if paused { "paused" } else { "running" };
-        let call = Call::new("x_fleetproof Set Pace").path(&[("deployment_id", id)]).json(json!({ "state": state }));
-        self.call(by, call).await.map(drop)
-    }
-
     /// One deployment.
     ///
     /// # Errors

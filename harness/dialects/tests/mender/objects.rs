@@ -27,6 +27,7 @@ fn every_kind_is_made_looked_at_and_removed_without_a_trace() {
             let made = mender.make(by, thing, &canary, &Have::new()).await.unwrap();
             let seen = mender.look(by, &made).await.unwrap();
             assert!(seen.contains(&canary), "{thing:?}: {seen}");
+            assert!(!seen.contains("opens\":false"), "{thing:?}: {seen}");
             mender.world().clock.sleep(std::time::Duration::from_secs(2)).await;
             assert_eq!(mender.look(by, &made).await.unwrap(), seen, "{thing:?}");
             mender.remove(by, &made).await.unwrap();

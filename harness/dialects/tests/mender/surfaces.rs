@@ -17,7 +17,8 @@ fn the_platforms_document_and_the_table_are_about_the_same_operations() {
         .map(|row| &*row.operation)
         .filter(|operation| surfaces.known.iter().all(|surface| surface.operation != **operation))
         .collect();
-    assert_eq!(missing, Vec::<&str>::new());
+    // Links are no operation of the interface; pace is not served yet.
+    assert_eq!(missing, ["x_fleetproof Show Pace", "x_fleetproof Set Pace", "x_fleetproof Download"]);
 }
 
 #[test]
@@ -83,11 +84,37 @@ async fn rightful(stage: &Stage, surface: &Surface, props: &Props) -> Session {
     }
 }
 
+/// What must have happened before an operation can succeed.
+async fn prepare(stage: &Stage, surface: &Surface, props: &Props) {
+    match surface.operation.as_str() {
+        "Get Deployment Log for Device" => {
+            let device = props.made.iter().find_map(|made| made.device.clone()).unwrap();
+            for (operation, mark) in [("Update Deployment Status", ""), ("Report Deployment Log", "it broke")] {
+                let surface = Table::get().row(operation).unwrap().surface(Vec::new());
+                let mut fills = Fills::default().mark("mark", mark).mark("time", "2030-01-01T00:00:00Z");
+                for slot in &surface.slots {
+                    fills = fills.slot(&slot.key(), props.value(slot).unwrap());
+                }
+                let request = build(&surface, &fills).unwrap();
+                assert!(stage.mender.send(&device, Mender::door(&surface.path), request).await.unwrap().is_success());
+            }
+        }
+        "Delete Inactive Account" => {
+            let child = props.made.iter().find_map(|made| made.ids.get(&Kind::Tenant)).unwrap();
+            stage.mender.suspend(child).await.unwrap();
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn each_operation_succeeds_for_whom_it_is_when_all_slots_name_own_things() {
     play(async |stage| {
         let surfaces = Mender::surfaces(&Platform::document()).unwrap();
         let mut failed = Vec::new();
+        // Room in the pool for what is made and limited on the way.
+        stage.mender.remove_tenant(&stage.provider, stage.globex.tenant_id().unwrap()).await.unwrap();
+        stage.mender.configure_tenant(&stage.provider, stage.acme.tenant_id().unwrap(), 5).await.unwrap();
         for (at, surface) in surfaces.known.iter().enumerate() {
             // Logging in, as a person or a device, is a verb of its own, following a link too; a log-out would end the
             // session of all.
@@ -106,7 +133,6 @@ fn each_operation_succeeds_for_whom_it_is_when_all_slots_name_own_things() {
                 .mark("password", "correct horse battery")
                 .mark("new_password", "correct horse battery")
                 .mark("time", "2030-01-01T00:00:00Z")
-                .mark("device_type", "fleetproof-sim")
                 .mark("pubkey", stage.mender.key(&format!("fresh{at}")).public_pem());
             for slot in surface.slots.iter().filter(|slot| !slot.optional && slot.place != Place::Filter) {
                 let fresh = surface.does == Does::Create
@@ -128,14 +154,21 @@ fn each_operation_succeeds_for_whom_it_is_when_all_slots_name_own_things() {
                 match value {
                     Some(value) => fills = fills.slot(&slot.key(), value),
                     None if slot.place == Place::Query => {}
+                    None if fresh && slot.kind == Kind::Role => fills = fills.slot(&slot.key(), &format!("fresh{at}")),
                     None if fresh => fills = fills.slot(&slot.key(), &format!("fresh{at}@canary.test")),
                     None => failed.push(format!("{}: nothing for {}", surface.operation, slot.key())),
                 }
             }
+            prepare(&stage, surface, &props).await;
             let request = build(surface, &fills).unwrap();
             let answer = stage.mender.send(&by, Mender::door(&surface.path), request).await.unwrap();
             if !surface.ok.contains(&answer.status) {
                 failed.push(format!("{}: {answer}", surface.operation));
+            }
+            for child in stage.mender.tenants(&stage.provider).await.unwrap() {
+                if child.name == format!("name{at}") && surface.does == Does::Create {
+                    stage.mender.remove_tenant(&stage.provider, &child.id).await.unwrap();
+                }
             }
             for made in props.made.iter().rev() {
                 let owner = if made.thing == Thing::Tenant { &stage.provider } else { &stage.acme };

@@ -100,8 +100,6 @@ fn updates_are_stored_once_and_deployed_to_devices_groups_and_filters() {
                 assert_eq!(mender.statistics(&stage.acme, &id).await.unwrap()["pending"], 1);
             }
             assert_eq!(refused(mender.device_log(&stage.acme, &id, &device).await), 404);
-            mender.set_pace(&stage.acme, &id, true).await.unwrap();
-            mender.set_pace(&stage.acme, &id, false).await.unwrap();
             mender.abort(&stage.acme, &id).await.unwrap();
             assert_eq!(refused(mender.abort(&stage.acme, &id).await), 422);
             assert_eq!(refused(mender.abort(&stage.globex, &id).await), 422);
