@@ -200,7 +200,7 @@ fn guarded(
         .spawn(move || {
             let verdict = fleetproof_engine::run(plan, sources, journal, secrets, &theirs);
             // Nobody waits any more when the watchdog gave up.
-            let _: Result<(), _> = done.send(verdict);
+            let _: std::result::Result<(), _> = done.send(verdict);
         })
         .map_err(|error| broken(format!("no thread for `{name}`: {error}")))?;
     if let Ok(verdict) = waiting.recv_timeout(limit) {

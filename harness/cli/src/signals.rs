@@ -21,7 +21,7 @@ pub(crate) fn first_cancels() -> Result<CancellationToken> {
                     let terminate = signal(SignalKind::terminate());
                     let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else { return };
                     // The other end waits for it; when it is gone there is nobody to tell.
-                    let _: Result<(), _> = ready.send(());
+                    let _: std::result::Result<(), _> = ready.send(());
                     for _ in 0..2 {
                         tokio::select! {
                             biased;
