@@ -126,6 +126,9 @@ impl From<PeopleError> for Stop {
     }
 }
 
+/// How long it is until the next look.
+const GLANCE: Duration = Duration::from_millis(250);
+
 /// What a step or claim gives back.
 pub(crate) type Result<T> = std::result::Result<T, Stop>;
 
@@ -180,14 +183,23 @@ impl Run {
     /// The provider's name among tenants, when the scenario has one.
     pub(crate) const PROVIDER: &'static str = "provider";
 
-    /// Waits a moment for something to change; an interruption ends it.
+    /// Waits until a device does something, or a moment; an interruption ends it.
     pub(crate) async fn breathe(&self, deadline: Stamp) -> Result<()> {
-        const GLANCE: Duration = Duration::from_millis(250);
         let until = self.shared.now().after(GLANCE).min(deadline);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Stop::Interrupted),
             () = self.shared.changed(until) => Ok(()),
+        }
+    }
+
+    /// Waits a moment, whatever devices do meanwhile: between looks that ask the platform.
+    pub(crate) async fn glance(&self, deadline: Stamp) -> Result<()> {
+        let until = self.shared.now().after(GLANCE).min(deadline);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Stop::Interrupted),
+            () = self.world.clock.sleep_until(until) => Ok(()),
         }
     }
 }

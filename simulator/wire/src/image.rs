@@ -176,7 +176,7 @@ pub fn update_artifact(artifact_name: &str, image: &Image, size: u64) -> Bytes {
         device_types: vec![device_type.to_owned()],
         payload_type: PAYLOAD_TYPE.to_owned(),
         files: vec![(FILE_NAME.to_owned(), write(image, size))],
-        provides: BTreeMap::from([(VERSION_PROVIDE.to_owned(), artifact_name.to_owned())]),
+        provides: BTreeMap::from([(VERSION_PROVIDE.to_owned(), image.version.clone())]),
         clears_provides: vec!["rootfs-image.fleetproof.*".to_owned()],
         compression: Compression::None,
         ..Spec::default()

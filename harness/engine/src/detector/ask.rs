@@ -2,7 +2,7 @@
 
 use super::camp::{Camp, Set};
 use super::{DetectorError, Field};
-use fleetproof_claims::model::{Attempt, Does, Fill, Identity, Kind, LinkBend, Place, Slot, Surface, Tamper};
+use fleetproof_claims::model::{Attempt, Audience, Does, Fill, Identity, Kind, LinkBend, Place, Slot, Surface, Tamper};
 use fleetproof_claims::{Reply, canonical};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::forge::{Bend, forge};
@@ -13,6 +13,9 @@ use fleetproof_dialects::mender::{Mender, Session};
 use fleetproof_dialects::{Answer, DialectError, Token};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// What canary devices say that they are.
+const DEVICE_TYPE: &str = "fleetproof-sim";
 
 /// Which of the requests of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,9 +197,13 @@ impl Field {
                 _ => fresh,
             };
         }
+        self.id_like(value)
+    }
+
+    /// An id of the same form that nothing has. The time in front and the version stay: it could have been.
+    fn id_like(&self, value: &str) -> String {
         use rand::Rng;
         let mut stream = self.mender.world().seeds.child("nothing").stream(&self.names.fresh("id"));
-        // The time in front and the version stay: it is an id that could have been.
         value
             .chars()
             .enumerate()
@@ -226,7 +233,7 @@ impl Field {
             ("password", secret.clone()),
             ("new_password", secret),
             ("time", clock.rfc3339()),
-            ("device_type", "fleetproof-sim".to_owned()),
+            ("device_type", DEVICE_TYPE.to_owned()),
             ("artifact_name", name.clone()),
         ] {
             fills = fills.mark(word, value);
@@ -243,16 +250,25 @@ impl Field {
         by: &Session,
         surface: &Surface,
         fills: &Fills,
-        tamper: &[Tamper],
+        (tamper, scene): (&[Tamper], Scene),
         sides: &Sides<'_>,
     ) -> Result<Asked, Unasked> {
         let mut request = build(surface, fills)?;
+        if surface.audience == Audience::Device && surface.parameters.iter().any(|name| name == "device_type") {
+            request.target.push_str(if request.target.contains('?') { "&" } else { "?" });
+            request.target.push_str(&format!("device_type={DEVICE_TYPE}"));
+        }
         let (own, victim) = (&*sides.attacker.seat.at.id, &*sides.victim.seat.at.id);
         for bend in tamper {
             match bend {
                 Tamper::Header { name, .. } => request.headers.push((name.clone(), victim.to_owned())),
                 Tamper::Query { name, value, .. } => {
-                    let value = if let Fill::Text(text) = value { text } else { victim };
+                    let nobody = self.id_like(victim);
+                    let value = match value {
+                        Fill::Text(text) => text,
+                        _ if scene == Scene::Nothing => &nobody,
+                        _ => victim,
+                    };
                     request.target.push(if request.target.contains('?') { '&' } else { '?' });
                     request.target.push_str(&format!("{name}={value}"));
                 }

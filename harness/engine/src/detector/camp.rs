@@ -216,11 +216,24 @@ impl Camp {
                 made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
             }
         }
+        self.write_log(mender, surfaces, &made).await?;
         let ids = made.iter().flat_map(|made| made.ids.iter());
         let told = ids.filter(|(kind, _)| !matches!(kind, Kind::Tenant | Kind::Email | Kind::Identity));
         let words = told.map(|(_, id)| id.clone()).chain([self.word.clone()]).collect::<Vec<_>>();
         self.canaries = Canaries::new(words);
         self.estate = Set { made, child: None };
+        Ok(())
+    }
+
+    /// The device says something about its deployment, so that there is a log to be read.
+    async fn write_log(&self, mender: &Mender, surfaces: &[Surface], made: &[Made]) -> Result<(), DetectorError> {
+        let surface = surfaces.iter().find(|surface| surface.operation == "Report Deployment Log");
+        let deployment = made.iter().find_map(|made| made.id(Kind::Deployment));
+        if let (Some(surface), Some(device), Some(id)) = (surface, &self.device, deployment) {
+            let fills = Fills::default().slot("path:deployment_id", id).mark("mark", self.word.as_str());
+            let request = build(surface, &fills.mark("time", mender.world().clock.rfc3339()))?;
+            mender.send(device, Mender::door(&surface.path), request).await?;
+        }
         Ok(())
     }
 

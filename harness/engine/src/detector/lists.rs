@@ -72,7 +72,7 @@ impl Field {
         let asked = async {
             let fills = self.fills(attempt, surface, sides, Scene::Attack)?;
             let by = self.credential(&attempt.actor.identity, sides)?;
-            self.ask(&by, surface, &fills, &attempt.tamper, sides).await
+            self.ask(&by, surface, &fills, (&attempt.tamper, Scene::Attack), sides).await
         };
         match asked.await {
             Ok(asked) => Ok(Some(asked.canonical())),

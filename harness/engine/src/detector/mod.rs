@@ -180,10 +180,13 @@ async fn run(
 /// A child without devices fits into every pool.
 fn affordable(surface: &Surface) -> Surface {
     let mut surface = surface.clone();
-    if let Some(BodyTemplate::Json(body)) = &mut surface.body
-        && let Some(limit) = body.get_mut("device_limit")
-    {
-        *limit = 0.into();
+    let counts_devices = surface.operation.contains("Device Limit");
+    if let Some(BodyTemplate::Json(body)) = &mut surface.body {
+        for name in ["device_limit", "limit"] {
+            if let Some(limit) = body.get_mut(name).filter(|_| name == "device_limit" || counts_devices) {
+                *limit = 0.into();
+            }
+        }
     }
     surface
 }

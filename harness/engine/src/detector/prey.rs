@@ -30,11 +30,19 @@ impl Field {
         if is_about_children(surface) {
             return self.child(surface).await;
         }
-        if !consumes(surface) && alike.is_none() {
+        let refers = surface.does == Does::Create && surface.required().any(|slot| slot.kind == Kind::Device);
+        if !consumes(surface) && !refers && alike.is_none() {
             return Ok(Set::default());
         }
         let Some((thing, have)) = self.needed(surface, camp) else { return Ok(Set::default()) };
         let name = alike.map_or_else(|| self.names.fresh(&camp.word), str::to_owned);
+        if thing == Thing::Group && surface.does == Does::Create && camp.device.is_some() {
+            // Only devices that are in can be reached through a group.
+            let device = self.mender.make(by, Thing::AcceptedDevice, &self.names.fresh(&camp.word), &have).await?;
+            let ids = device.ids.get(&Kind::Device).map(|id| (Kind::Device, id.clone()));
+            let group = self.mender.make(by, thing, &name, &ids.into_iter().collect()).await?;
+            return Ok(Set { made: vec![device, group], child: None });
+        }
         Ok(Set { made: vec![self.mender.make(by, thing, &name, &have).await?], child: None })
     }
 
@@ -50,6 +58,10 @@ impl Field {
         };
         let is_in = camp.device.is_some();
         Some(match surface.object {
+            // A deployment stays in the history of its device: the standing one is not for that.
+            _ if surface.does == Does::Create && surface.required().any(|slot| slot.kind == Kind::Device) => {
+                (Thing::PendingDevice, Have::new())
+            }
             _ if names(Kind::Deployment) => (Thing::Deployment, standing(&[Kind::Device, Kind::Release])),
             // The device of such a deployment is made with it.
             Kind::Deployment if names(Kind::Device) => (Thing::Deployment, standing(&[Kind::Release])),

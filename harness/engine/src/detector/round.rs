@@ -8,6 +8,7 @@ use fleetproof_claims::model::{
     Attempt, Audience, Compiled, Control, Does, Fill, Identity, Kind, Oracle, Refusal, Role, Surface, Tamper,
 };
 use fleetproof_claims::{Record, judge};
+use fleetproof_dialects::mender::fill::Fills;
 use fleetproof_dialects::mender::objects::{Have, Made, Thing};
 use fleetproof_dialects::mender::refusals::refusal;
 use fleetproof_dialects::mender::{Mender, Session};
@@ -239,12 +240,12 @@ impl Field {
             None => None,
         };
         let mut leftovers = Leftovers::default();
-        let asked = self.ask_as(attempt, surface, sides, Scene::Attack, &mut leftovers).await?;
+        let asked = self.ask_beside(attempt, surface, sides, Scene::Attack, &mut leftovers).await?;
         let mut trial = Trial::default();
         let compares = attempt.oracles.contains(&Oracle::AsNeverExisted);
         let unseen = attempt.oracles.contains(&Oracle::Kind(Refusal::Unseen));
         if compares || unseen {
-            let nothing = self.ask_as(attempt, surface, sides, Scene::Nothing, &mut leftovers).await?;
+            let nothing = self.ask_beside(attempt, surface, sides, Scene::Nothing, &mut leftovers).await?;
             trial.record.never_existed = Some(nothing.canonical());
             trial.nothing = Some(nothing);
         }
@@ -305,6 +306,25 @@ impl Field {
         Ok(Some((own, prey)))
     }
 
+    /// As [`ask_as`](Self::ask_as), upon an own object made for this request alone where it stands beside a foreign
+    /// one: what one request does to it must not show in the answer to the next.
+    async fn ask_beside(
+        &self,
+        attempt: &Attempt,
+        surface: &Surface,
+        sides: &Sides<'_>,
+        scene: Scene,
+        leftovers: &mut Leftovers,
+    ) -> Result<Asked, Unasked> {
+        if !consumes(surface) || !attempt.fills.values().any(|fill| *fill == Fill::OwnThenVictims) {
+            return self.ask_as(attempt, surface, sides, scene, leftovers).await;
+        }
+        let own = self.throw_away(surface, sides.attacker, sides.attacker.admin()?, None).await?;
+        let asked = self.ask_as(attempt, surface, &Sides { own: &own, ..*sides }, scene, leftovers).await;
+        own.remove(&self.mender, sides.attacker.admin()?).await?;
+        asked
+    }
+
     /// Sends one of an attempt's requests, and undoes what it made.
     async fn ask_as(
         &self,
@@ -334,8 +354,8 @@ impl Field {
             fills = fills.mark("password", password);
         }
         let tamper = if scene == Scene::Plain { &[][..] } else { &attempt.tamper[..] };
-        let asked = self.ask(&by, surface, &fills, tamper, sides).await?;
-        self.undo(surface, sides.attacker, &by, &asked.answer).await?;
+        let asked = self.ask(&by, surface, &fills, (tamper, scene), sides).await?;
+        self.undo(surface, sides.attacker, &by, &fills, &asked.answer).await?;
         Ok(asked)
     }
 
@@ -407,7 +427,14 @@ impl Field {
     }
 
     /// What a request made is removed by whoever could make it.
-    async fn undo(&self, surface: &Surface, camp: &Camp, by: &Session, answer: &Answer) -> Result<(), DetectorError> {
+    async fn undo(
+        &self,
+        surface: &Surface,
+        camp: &Camp,
+        by: &Session,
+        fills: &Fills,
+        answer: &Answer,
+    ) -> Result<(), DetectorError> {
         if surface.does != Does::Create || !answer.is_success() {
             return Ok(());
         }
@@ -415,13 +442,19 @@ impl Field {
         if surface.object == Kind::Token {
             return self.revoke_strays(by).await;
         }
+        if surface.object == Kind::Role {
+            // A role's id is its name.
+            for name in fills.slots.get("body:name").into_iter().flatten() {
+                gone(mender.remove_role(admin, name).await)?;
+            }
+            return Ok(());
+        }
         let Some(id) = answer.created_id() else { return Ok(()) };
         gone(match surface.object {
             Kind::Device => mender.decommission(admin, id).await,
             Kind::Artifact => mender.remove_artifact(admin, id).await,
             Kind::Deployment => mender.abort(admin, id).await,
             Kind::User => mender.remove_user(admin, id).await,
-            Kind::Role => mender.remove_role(admin, id).await,
             Kind::Filter => mender.remove_filter(admin, id).await,
             Kind::Tenant => mender.remove_tenant(admin, id).await,
             _ => Ok(()),
@@ -568,8 +601,8 @@ impl Field {
             }
             _ => camp.admin()?.clone(),
         };
-        let asked = self.ask(&by, surface, &fills, &[], &sides).await?;
-        self.undo(surface, camp, &by, &asked.answer).await?;
+        let asked = self.ask(&by, surface, &fills, (&[], Scene::Plain), &sides).await?;
+        self.undo(surface, camp, &by, &fills, &asked.answer).await?;
         Ok(asked)
     }
 }

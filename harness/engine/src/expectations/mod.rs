@@ -118,7 +118,7 @@ async fn eventually<'a>(
         }
         open = still;
         if !open.is_empty() {
-            run.breathe(deadline).await?;
+            run.glance(deadline).await?;
         }
     }
     Ok(judged)

@@ -1,0 +1,90 @@
+//! `schema`, `claims`, `defects`, `plan`, help: what there is, and what would run.
+
+use crate::tool::fleetproof;
+use serde_json::Value;
+
+/// Every number that counts attempts or operations stands for itself only until an attempt is added.
+fn without_counts(text: &str) -> String {
+    let mut kept = String::new();
+    for line in text.lines() {
+        let counts = line.contains(" attempts on ");
+        let mut digits = false;
+        for c in line.chars() {
+            let is_digit = c.is_ascii_digit();
+            match (counts && is_digit, digits) {
+                (true, true) => {}
+                (true, false) => kept.push('#'),
+                _ => kept.push(c),
+            }
+            digits = is_digit;
+        }
+        kept.push('\n');
+    }
+    kept
+}
+
+#[test]
+fn the_plan_of_the_quickstart() {
+    let said = fleetproof(&["plan", "../../../scenarios/quickstart.yaml"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(without_counts(&said.out));
+}
+
+#[test]
+fn a_plan_lists_every_attempt_that_it_counts() {
+    let said = fleetproof(&["plan", "scenarios/neighbours.yaml", "--attempts"]);
+    let counted: usize = said.out.lines().filter_map(|line| line.split_once(" attempts on ")).fold(0, |sum, (before, _)| {
+        sum + before.rsplit(' ').next().unwrap().parse::<usize>().unwrap()
+    });
+    let listed = said.out.lines().filter(|line| line.starts_with("    isolation/") || line.starts_with("    h")).count();
+    assert!(counted > 100, "{counted}");
+    assert_eq!(listed, counted, "{}", said.out.lines().last().unwrap_or_default());
+}
+
+#[test]
+fn the_catalogue_of_claims() {
+    let said = fleetproof(&["claims"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(said.out);
+}
+
+#[test]
+fn the_catalogue_of_defects() {
+    let said = fleetproof(&["defects"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(said.out);
+
+    let names = fleetproof(&["defects", "--names"]).out;
+    let listed: Vec<&str> = said.out.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(names.lines().collect::<Vec<_>>(), listed);
+}
+
+#[test]
+fn defects_are_caught_by_words_of_the_language() {
+    let claims = fleetproof(&["claims"]).out;
+    let schema = fleetproof(&["schema"]).out;
+    let words: Vec<&str> = claims.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(':').next()).collect();
+    assert!(words.contains(&"isolation"), "{words:?}");
+    for line in fleetproof(&["defects"]).out.lines().filter(|line| line.starts_with("    caught by")) {
+        let word = line.split('`').nth(1).unwrap();
+        // A step that finds its own effect missing counts too.
+        assert!(words.contains(&word) || schema.contains(&format!("\"{word}\": {{")), "no claim and no step: {word}");
+    }
+}
+
+#[test]
+fn the_schema_is_json_for_scenarios() {
+    let said = fleetproof(&["schema"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let schema: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(schema["type"], "object");
+    let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    insta::assert_snapshot!(keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(" "));
+}
+
+#[test]
+fn help_names_every_command() {
+    let said = fleetproof(&["--help"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(said.out);
+}

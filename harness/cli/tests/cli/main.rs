@@ -1,0 +1,12 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The command line as a user has it: the binary, its exit codes, what it prints, what it leaves.
+
+mod catalogues;
+mod check;
+mod encodings;
+mod failing;
+mod hostile;
+mod passing;
+mod secrets;
+mod signals;
+mod tool;
