@@ -2,7 +2,6 @@
 
 use crate::common::{Caller, Stage, with_platform};
 use crate::gear::{Gear, Key, accepted, knock_with, status_path};
-use fleetproof_platform::defects;
 use serde_json::{Value, json};
 
 const DEVICES: &str = "/api/management/v2/devauth/devices";
@@ -146,8 +145,9 @@ fn exactly_the_limit_gets_in_when_all_come_at_once() {
 }
 
 #[test]
+#[cfg(feature = "seeded-defects")]
 fn looking_before_taking_lets_too_many_in() {
-    let defect = defects::find("device-limit-check-then-act").unwrap().id;
+    let defect = fleetproof_platform::defects::DefectId::DeviceLimitCheckThenAct;
     with_platform(Some(defect), async |stage| assert!(stampede(&stage).await.0 > 300));
 }
 

@@ -9,5 +9,9 @@ mod gear;
 mod operations;
 #[cfg(feature = "seeded-defects")]
 mod planted;
+#[cfg(feature = "seeded-defects")]
+mod planted_fleet;
+mod stock;
+mod strangers;
 mod tenancy;
 mod updates;

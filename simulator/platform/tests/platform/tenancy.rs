@@ -2,6 +2,7 @@
 
 use crate::common::{Caller, PASSWORD, on_every_database, with_platform};
 use crate::family::{TENANTS, V1, V2, add_user, child, family, log, me, new_child};
+use crate::gear::{Gear, status_path};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -111,6 +112,59 @@ fn the_operator_finds_tenants() {
         assert_eq!(log(&family.pia, 2).await, ["update/tenant", "update/tenant"]);
         let last = family.pia.get("/api/management/v1/auditlogs/logs?per_page=1").await.json();
         assert_eq!((&last[0]["actor"]["id"], &last[0]["actor"]["type"]), (&json!("operator"), &json!("user")));
+    });
+}
+
+#[test]
+fn the_providers_own_devices_come_out_of_its_reserve() {
+    on_every_database(async |stage| {
+        let provider = stage.provider("provider", 10).await;
+        let pia = stage.login("admin@provider.example").await;
+        for number in 0..2 {
+            Gear::new(&provider.tenant_token, number).enroll(&stage, &pia).await;
+        }
+        assert_eq!(pia.post(TENANTS, &new_child("acme", 9)).await.status, 422, "two of the ten are in use");
+        child(&pia, "acme", 8).await;
+        let third = Gear::new(&provider.tenant_token, 3);
+        assert_eq!(third.knock(&stage).await.status, 401);
+        let (id, set) = third.ids(&pia).await;
+        let accept = async || pia.put(&status_path(&id, &set), &json!({ "status": "accepted" })).await.status;
+        assert_eq!(accept().await, 422, "the reserve is used up");
+        let limit = format!("/api/internal/v1/devauth/tenant/{}/limits/max_devices", provider.tenant_id);
+        assert_eq!(stage.operator().put(&limit, &json!({ "limit": 7 })).await.status, 422, "the child has eight");
+        assert_eq!(stage.operator().put(&limit, &json!({ "limit": 11 })).await.status, 204);
+        assert_eq!(accept().await, 204);
+        let own = pia.get(&format!("{TENANTS}/me")).await.json();
+        assert_eq!((&own["device_limit"], &own["device_count"]), (&json!(11), &json!(3)));
+    });
+}
+
+#[test]
+fn a_limit_below_use_revokes_nobody_and_a_removed_tenant_leaves_nothing() {
+    on_every_database(async |stage| {
+        let family = family(&stage).await;
+        let own = family.ada.get("/api/management/v1/tenantadm/user/tenant").await.json();
+        let token = own["tenant_token"].as_str().unwrap();
+        let (_, device) = Gear::new(token, 1).enroll(&stage, &family.ada).await;
+        let (_, other) = Gear::new(token, 2).enroll(&stage, &family.ada).await;
+        let lower = json!({ "device_limit": 1 });
+        assert_eq!(family.pia.put(&format!("{TENANTS}/{}/child", family.acme), &lower).await.status, 204);
+        let next = "/api/devices/v1/deployments/device/deployments/next?artifact_name=a&device_type=b";
+        for device in [&device, &other] {
+            assert_eq!(device.get(next).await.status, 204);
+        }
+        let shown = family.pia.get(TENANTS).await.json();
+        assert_eq!((&shown[0]["device_count"], &shown[0]["device_limit"]), (&json!(2), &json!(1)));
+        let removed = family.pia.post(&format!("{TENANTS}/{}/remove/start", family.acme), &Value::Null).await;
+        assert_eq!(removed.status, 202);
+        assert_eq!(device.get(next).await.status, 401);
+        assert_eq!(Gear::new(token, 1).knock(&stage).await.status, 401);
+        assert_eq!(family.ada.get(&format!("{V1}/users/me")).await.status, 401);
+        // The same name and the same people again: a tenant with nothing in it.
+        child(&family.pia, "acme", 300).await;
+        let ada = stage.login("admin@acme.example").await;
+        assert_eq!(ada.get("/api/management/v2/devauth/devices").await.json(), json!([]));
+        assert_eq!(log(&ada, 0).await, [""; 0]);
     });
 }
 

@@ -3,7 +3,6 @@
 use crate::common::{Caller, Stage, Told, ask, with_platform};
 use crate::gear::Gear;
 use bytes::Bytes;
-use fleetproof_platform::defects;
 use fleetproof_wire::artifact::{Spec, write};
 use fleetproof_wire::image::{Image, update_artifact};
 use serde_json::{Value, json};
@@ -346,20 +345,4 @@ fn a_link_is_good_for_what_it_says_until_it_ends() {
         stage.world.clock.sleep(std::time::Duration::from_secs(16 * 60)).await;
         assert_eq!(follow(&stage, uri, None).await.status, 403);
     });
-}
-
-#[test]
-fn a_foreign_device_in_a_deployment_is_nobody() {
-    for (defect, reached) in [(None, 204), (Some("deployment-reaches-foreign-device"), 200)] {
-        with_platform(defect.map(|name| defects::find(name).unwrap().id), async |stage| {
-            let globex = stage.tenant("globex", 10).await;
-            stage.tenant("acme", 10).await;
-            let admin = stage.login("admin@acme.example").await;
-            let neighbour = stage.login("admin@globex.example").await;
-            let (id, device) = Gear::new(&globex.tenant_token, 1).enroll(&stage, &neighbour).await;
-            bring(&stage, &admin, &version("v2")).await;
-            deploy(&admin, "v2", &[&id]).await;
-            assert_eq!(next(&device, "v1").await.status, reached);
-        });
-    }
 }
