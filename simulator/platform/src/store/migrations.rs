@@ -4,7 +4,8 @@ use super::{Store, StoreError, Tx};
 use crate::args;
 
 /// Every step that ever changed the tables, in order. A step that was released is never edited.
-const STEPS: &[(i64, &str)] = &[(1, include_str!("migrations/001_tenancy.sql")), (2, include_str!("migrations/002_fleet.sql"))];
+const STEPS: &[(i64, &str)] =
+    &[(1, include_str!("migrations/001_tenancy.sql")), (2, include_str!("migrations/002_fleet.sql"))];
 
 /// Whose words to use.
 #[derive(Clone, Copy)]
