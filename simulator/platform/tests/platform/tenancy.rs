@@ -227,6 +227,17 @@ fn the_providers_admin_is_a_stranger_in_a_child_until_she_adds_herself() {
             assert_eq!((told.status, told.json()["error"].as_str()), (403, Some("forbidden")));
         }
         assert_eq!(family.pia.post(&format!("{V1}/users/{rita_id}/assign"), &theirs).await.status, 404);
+        for (method, path, body) in [
+            ("PUT", "/child", json!({ "device_limit": 1 })),
+            ("POST", "/remove/start", Value::Null),
+            ("PUT", "/status", json!({ "status": "active" })),
+            ("DELETE", "", Value::Null),
+        ] {
+            let foreign = rita.send(method, &format!("{TENANTS}/{}{path}", family.acme), Some(&body)).await;
+            let unknown = rita.send(method, &format!("{TENANTS}/5f0000000000000000000000{path}"), Some(&body)).await;
+            assert_eq!((foreign.status, unknown.status), (403, 403), "{method} {path}");
+            assert_eq!(foreign.json()["error"], unknown.json()["error"], "{method} {path}");
+        }
         assert_eq!(family.gus.post(&format!("{V1}/users/{ada_id}/assign"), &theirs).await.status, 403);
     });
 }
