@@ -36,7 +36,7 @@ pub(crate) async fn dispatch(
     world.seeds = fleetproof_plan::seeds(&plan.scenario, plan.seed);
     let devices = plan.population.devices.iter().map(|device| (device.name.clone(), device.runs.clone())).collect();
     let shared = Shared::new(world.clock.clone(), journal, secrets, devices);
-    announce(&plan, &shared, settings.defect.as_deref());
+    announce(&plan, &sources, &shared, settings.defect.as_deref());
     for (tenant, _) in plan.scenario.platform.tenants.iter() {
         shared.declare_canary(tenant, &fleetproof_plan::canary(&world.seeds, tenant));
     }
@@ -182,13 +182,13 @@ fn count_polls(run: &Run, before: u64) -> u64 {
     polls
 }
 
-fn announce(plan: &Plan, shared: &Shared, defect: Option<&str>) {
+fn announce(plan: &Plan, sources: &Sources, shared: &Shared, defect: Option<&str>) {
     let scenario = &plan.scenario;
     let provider = scenario.platform.provider.iter().map(|_| Run::PROVIDER.to_owned());
     let tenants = provider.chain(scenario.platform.tenants.iter().map(|(name, _)| name.value.clone()));
     shared.emit(
         "engine",
-        None,
+        crate::run::place(sources, scenario.scenario.span),
         What::Scenario {
             name: scenario.scenario.value.clone(),
             about: scenario.about.as_ref().map(|about| about.value.clone()),

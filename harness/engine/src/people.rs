@@ -95,6 +95,13 @@ impl People {
         self.tenants.insert(tenant.at.name.to_string(), tenant);
     }
 
+    /// Somebody else is the admin of a tenant from now on.
+    pub(crate) fn hand_over(&mut self, tenant: &str, admin: &str) {
+        if let Some(tenant) = self.tenants.get_mut(tenant) {
+            admin.clone_into(&mut tenant.admin);
+        }
+    }
+
     /// A tenant by its name in the scenario, when it is there.
     pub(crate) fn tenant(&self, name: &str) -> Option<&Tenant> {
         self.tenants.get(name)

@@ -56,6 +56,8 @@ pub(crate) struct Deployed {
     pub(crate) devices: BTreeSet<u32>,
     /// When it was aborted.
     pub(crate) aborted: Option<Stamp>,
+    /// The number of the event that says it was aborted.
+    pub(crate) abort_seq: Option<u64>,
     /// What every device of the population ran then.
     pub(crate) ran: Vec<String>,
     /// The number of the event that says it was made.
@@ -132,11 +134,16 @@ const GLANCE: Duration = Duration::from_millis(250);
 /// What a step or claim gives back.
 pub(crate) type Result<T> = std::result::Result<T, Stop>;
 
+/// The place in the files of something that stands there.
+pub(crate) fn place(sources: &Sources, span: Span) -> Option<Place> {
+    let at = sources.place(span)?;
+    Some(Place { file: at.file, line: at.line, column: at.column, length: at.length, text: at.text })
+}
+
 impl Run {
     /// The place in the file of something that stands there.
     pub(crate) fn place(&self, span: Span) -> Option<Place> {
-        let at = self.sources.place(span)?;
-        Some(Place { file: at.file, line: at.line, column: at.column, length: at.length, text: at.text })
+        place(&self.sources, span)
     }
 
     /// The moment `within` from now, but never after the budget.

@@ -97,33 +97,50 @@ impl AskedFor {
 /// What the scenario says of the tenant called `name`.
 pub(crate) fn asked_for(run: &Run, name: &str) -> AskedFor {
     let (admin, limit) = match run.plan.scenario.platform.tenants.get(name) {
-        Some(tenant) => (tenant.admin.value.clone(), tenant.device_limit.as_ref().map(|limit| i64::from(limit.value))),
+        Some(tenant) => {
+            (first_admin(run, name, &tenant.admin), tenant.device_limit.as_ref().map(|l| i64::from(l.value)))
+        }
         None => (String::new(), None),
     };
     let password = Password(run.people.password(&admin));
     AskedFor { name: name.to_owned(), admin, password, limit }
 }
 
+/// With whose address a tenant is asked for. A platform takes no address twice: where the admin has an account already, a
+/// steward stands in until she is a user there too.
+fn first_admin(run: &Run, tenant: &str, admin: &str) -> String {
+    if run.people.is_known(admin) { format!("steward-of-{tenant}@fleetproof.test") } else { admin.to_owned() }
+}
+
 /// Lets the first admin of a new tenant in, and takes note of what she sees there.
 pub(crate) async fn welcome(run: &mut Run, name: &str) -> Result<()> {
     let Some(tenant) = run.plan.scenario.platform.tenants.get(name).cloned() else { return Ok(()) };
     let admin = &tenant.admin.value;
-    let session = run.mender.login(admin, &run.people.password(admin), None).await?;
+    let first = first_admin(run, name, admin);
+    let session = run.mender.login(&first, &run.people.password(&first), None).await?;
     let info = run.mender.tenant_info(&session).await?;
     if info.row.name != name {
-        return Err(Stop::Failed(format!(
-            "`{admin}` logs in and finds herself in `{}`, not in `{name}`",
-            info.row.name
-        )));
+        let found = &info.row.name;
+        return Err(Stop::Failed(format!("`{first}` logs in and finds herself in `{found}`, not in `{name}`")));
     }
     let at = TenantRef::new(name, &info.row.id);
     let parent = run.people.tenant(Run::PROVIDER).map(|provider| provider.at.id.to_string());
     run.mender.know_tenant(&at, parent.as_deref());
-    let session = run.mender.login(admin, &run.people.password(admin), Some(&at)).await?;
+    let session = run.mender.login(&first, &run.people.password(&first), Some(&at)).await?;
     run.limits.insert(name.to_owned(), info.row.device_limit);
     let token = Arc::from(info.token.as_str());
-    run.people.settle(Tenant { at, token, is_provider: false, admin: admin.clone() });
-    run.people.keep(admin, name, session);
+    run.people.settle(Tenant { at, token, is_provider: false, admin: first.clone() });
+    run.people.keep(&first, name, session.clone());
+    if first == *admin {
+        return Ok(());
+    }
+    join(run, &session, admin, name, Role::Admin, &[]).await??;
+    run.people.hand_over(name, admin);
+    let session = run.people.admin(name).await?;
+    if let Some(steward) = run.mender.user_id(&session, &first).await? {
+        run.mender.remove_user(&session, &steward).await?;
+    }
+    run.people.removed(&first, name);
     Ok(())
 }
 

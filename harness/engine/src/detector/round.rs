@@ -7,7 +7,7 @@ use super::{DetectorError, Field, tell};
 use fleetproof_claims::model::{
     Attempt, Audience, Compiled, Control, Does, Fill, Identity, Kind, Oracle, Refusal, Role, Surface, Tamper,
 };
-use fleetproof_claims::{Record, judge};
+use fleetproof_claims::{Record, Ruling, judge};
 use fleetproof_dialects::mender::fill::Fills;
 use fleetproof_dialects::mender::objects::{Have, Made, Thing};
 use fleetproof_dialects::mender::refusals::refusal;
@@ -56,9 +56,14 @@ pub(super) async fn all(
         let mut baselines = field.lists(here).await?;
         for round in here.chunk_by(|a, b| a.surface == b.surface) {
             for (attempt, trial) in round.iter().zip(field.round(round, &mut baselines).await?) {
-                let told = match (&trial.asked, &trial.record.prevented) {
-                    (None, Some(reason)) => tell::not_made(field.claim, attempt, reason),
-                    _ => tell::attempted(field.claim, attempt, &trial, &judge(attempt, &trial.record)),
+                let outcome = judge(attempt, &trial.record);
+                let told = match (&trial.asked, &trial.record.prevented, outcome.ruling) {
+                    (None, Some(reason), _) => tell::not_made(field.claim, attempt, reason),
+                    (_, _, Ruling::Inconclusive) => match field.no_place_for(attempt)? {
+                        Some(reason) => tell::not_made(field.claim, attempt, &reason),
+                        None => tell::attempted(field.claim, attempt, &trial, &outcome),
+                    },
+                    _ => tell::attempted(field.claim, attempt, &trial, &outcome),
                 };
                 emit(What::Attempted(told.clone()));
                 attempted.push(told);
@@ -121,9 +126,17 @@ impl Field {
             self.one_by_one(attempts, surface, (attacker, victim), &mut trials).await?;
         }
         self.controls(attempts, surface, (attacker, victim), &prey, moved, &mut trials).await?;
-        own.remove(&self.mender, attacker.admin()?).await?;
-        prey.remove(&self.mender, if prey.child.is_some() { owner.admin()? } else { &maker }).await?;
+        self.dispose(&own, attacker.admin()?).await?;
+        self.dispose(&prey, &maker).await?;
         Ok(trials)
+    }
+
+    /// Removes throw-away objects; a child is removed by the one who made it, whoever else is about.
+    async fn dispose(&self, set: &Set, by: &Session) -> Result<(), DetectorError> {
+        match (&set.child, self.provider()) {
+            (Some(_), Some(provider)) => set.remove(&self.mender, provider.admin()?).await,
+            _ => set.remove(&self.mender, by).await,
+        }
     }
 
     /// Whose the prey is.
@@ -206,8 +219,8 @@ impl Field {
             again.record.before = before;
             again.record.after = after;
             *trial = again;
-            own.remove(&self.mender, attacker.admin()?).await?;
-            prey.remove(&self.mender, if prey.child.is_some() { owner.admin()? } else { &maker }).await?;
+            self.dispose(&own, attacker.admin()?).await?;
+            self.dispose(&prey, &maker).await?;
         }
         Ok(())
     }
@@ -229,6 +242,9 @@ impl Field {
     async fn try_it(&self, attempt: &Attempt, surface: &Surface, sides: &Sides<'_>) -> Result<Trial, Unasked> {
         if !is_about_children(surface) && self.lacks_device(attempt, surface, sides.victim) {
             return Err(Unasked::Prevented(sides.victim.no_device.clone().unwrap_or_default()));
+        }
+        if let Some(reason) = self.lacks_members(attempt, surface, sides) {
+            return Err(Unasked::Prevented(reason));
         }
         let twins = self.twins(attempt, surface, sides).await?;
         let sides = match &twins {
@@ -270,8 +286,8 @@ impl Field {
                     fleetproof_claims::difference(&twin_before.unwrap_or_default(), &after).unwrap_or_default()
                 ));
             }
-            own.remove(&self.mender, sides.attacker.admin()?).await?;
-            prey.remove(&self.mender, sides.victim.admin()?).await?;
+            self.dispose(&own, sides.attacker.admin()?).await?;
+            self.dispose(&prey, sides.victim.admin()?).await?;
         }
         leftovers.remove(&self.mender).await?;
         Ok(trial)
@@ -288,6 +304,28 @@ impl Field {
         victim.device.is_none()
             && surface.audience == Audience::Device
             && matches!(attempt.control, Control::Victim | Control::Actor)
+    }
+
+    /// Why what concerns devices could not be shown: a tenant has no place for one more.
+    fn no_place_for(&self, attempt: &Attempt) -> Result<Option<String>, DetectorError> {
+        let surface = &self.surfaces[attempt.surface];
+        let concerns = surface.audience == Audience::Device
+            || surface
+                .slots
+                .iter()
+                .any(|slot| matches!(slot.kind, Kind::Device | Kind::Auth | Kind::DeviceToken | Kind::Group));
+        let lacking = [&attempt.victim, &attempt.actor.tenant].into_iter().map(|tenant| self.camp(tenant));
+        let lacking = lacking.collect::<Result<Vec<_>, _>>()?.into_iter().find_map(|camp| camp.no_device.clone());
+        Ok(lacking.filter(|_| concerns))
+    }
+
+    /// Why a deployment to a group cannot be tried: only devices that are in are reached through one.
+    fn lacks_members(&self, attempt: &Attempt, surface: &Surface, sides: &Sides<'_>) -> Option<String> {
+        let reaches = surface.does == Does::Create && surface.required().any(|slot| slot.kind == Kind::Group);
+        if !reaches || surface.object != Kind::Deployment || matches!(attempt.actor.identity, Identity::Nobody) {
+            return None;
+        }
+        [sides.attacker, sides.victim].into_iter().find_map(|camp| camp.no_device.clone())
     }
 
     /// Two objects of one name, one in each tenant, for an attempt about twins.
@@ -321,7 +359,7 @@ impl Field {
         }
         let own = self.throw_away(surface, sides.attacker, sides.attacker.admin()?, None).await?;
         let asked = self.ask_as(attempt, surface, &Sides { own: &own, ..*sides }, scene, leftovers).await;
-        own.remove(&self.mender, sides.attacker.admin()?).await?;
+        self.dispose(&own, sides.attacker.admin()?).await?;
         asked
     }
 
@@ -547,7 +585,7 @@ impl Field {
         let set = fresh.as_ref().unwrap_or(prey);
         let result = self.control_with(attempt, surface, camp, set, (also, link), &mut leftovers).await;
         if let Some(fresh) = &fresh {
-            fresh.remove(&self.mender, self.owner(surface, camp).admin()?).await?;
+            self.dispose(fresh, camp.admin()?).await?;
         }
         leftovers.remove(&self.mender).await?;
         match result {

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 pub(super) async fn look(run: &mut Run, devices: &[Located<String>]) -> Result<Seen> {
     let devices = run.devices(devices);
     let told = platform_view::versions(run, &devices).await?;
-    let mut shown = BTreeMap::new();
+    let (mut shown, mut aborts) = (BTreeMap::new(), BTreeMap::new());
     for (name, deployed) in run.deployments.clone() {
+        aborts.extend(deployed.ids.values().filter_map(|id| Some((id.clone(), deployed.abort_seq?))));
         let statuses = platform_view::statuses(run, &name).await?;
         for (tenant, id) in deployed.ids {
             for device in deployed.devices.iter().filter(|device| run.tenant_of(**device) == tenant) {
@@ -38,6 +39,13 @@ pub(super) async fn look(run: &mut Run, devices: &[Located<String>]) -> Result<S
                     ));
                     continue;
                 };
+                let aborted = aborts.get(&update.deployment).copied().unwrap_or(u64::MAX);
+                let late = update.reports.iter().find(|(_, answer, seq)| *seq > aborted && (200..300).contains(answer));
+                if let Some((status, ..)) = late {
+                    let text = "was aborted, and the platform still took note of";
+                    wrong.push(format!("`{deployment}` on `{name}` {text} `{status}`"));
+                    continue;
+                }
                 let status = status.as_deref().unwrap_or("absent");
                 let own = update.finished.as_ref().map(|finished| (finished.success, finished.seq));
                 match (own, status) {

@@ -4,6 +4,7 @@ use crate::actors::{self, Default};
 use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
 use crate::run::{Result, Run, Stop};
+use fleetproof_journal::What;
 use fleetproof_language::{Abort, Located};
 
 /// Stops it in every tenant that has a part of it.
@@ -33,6 +34,8 @@ pub(crate) async fn abort(run: &mut Run, step: &Located<Abort>) -> Result<Ending
     if parts.iter().any(|part| part.result.is_ok())
         && let Some(deployed) = run.deployments.get_mut(name)
     {
+        let text = format!("`{name}` is aborted: nothing that a device reports of it from here on is taken note of");
+        deployed.abort_seq = Some(run.shared.emit("engine", None, What::Note { text }));
         deployed.aborted = Some(run.shared.now());
     }
     refusals::note(run, "abort", &parts, step.span, &step.outcome);

@@ -52,7 +52,7 @@ pub(crate) async fn deploy(run: &mut Run, step: &Located<Deploy>) -> Result<Endi
     let text = format!("`{}` brings {version} to {} devices", step.name.value, reached.len());
     let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
     let ran = run.shared.record(|record| record.devices.iter().map(|device| device.running.clone()).collect());
-    let deployed = Deployed { ids, devices: reached, aborted: None, ran, seq };
+    let deployed = Deployed { ids, devices: reached, aborted: None, abort_seq: None, ran, seq };
     run.deployments.insert(step.name.value.clone(), deployed);
     refusals::note(run, "deploy", &parts, step.span, &step.outcome);
     Ok(judge(&step.outcome, &parts, "deployments made"))
