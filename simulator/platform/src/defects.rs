@@ -40,8 +40,8 @@ pub enum DefectId {
     TenantFromBody,
     /// A tenant's admin can set the password of a member who belongs to other tenants too.
     AccountTakenOver,
-    /// Suspending a tenant leaves its users' tokens good.
-    SuspendedTenantKeepsTokens,
+    /// A header with a tenant's id moves the request there.
+    TenantFromHeader,
     /// The device list asked by status forgets the tenant.
     DeviceListForgetsTenant,
     /// The device count forgets the tenant.
@@ -78,6 +78,18 @@ pub enum DefectId {
     DeploymentReachesForeignDevice,
     /// The deployment log forgets the tenant.
     DeploymentLogForgetsTenant,
+    /// A decommissioned device stays in the lists.
+    DecommissionedDeviceListed,
+    /// One device more than the limit is accepted.
+    DeviceLimitOffByOne,
+    /// A deployment to named devices goes to all of them.
+    DeploymentForgetsDevices,
+    /// A device without an update of its own gets what is open for another one.
+    IdleDeviceGetsForeignUpdate,
+    /// A device's failure is kept as a success.
+    FailureKeptAsSuccess,
+    /// Only the first inventory of a device is kept.
+    InventoryWrittenOnce,
 }
 
 /// A defect, as the catalogue tells it.
@@ -91,7 +103,7 @@ pub struct Defect {
     pub row: &'static str,
     /// What is broken, as a sentence.
     pub breaks: &'static str,
-    /// The claim that must catch it.
+    /// The claim that must catch it, or the step whose effect it undoes.
     pub caught_by: &'static str,
 }
 
@@ -142,8 +154,8 @@ catalogue! {
         "A tenant_id in the body of a user creation puts the user into that tenant.";
     AccountTakenOver "account-taken-over" "P2" isolation:
         "Whoever takes a foreign user into the own tenant can set her password, and so get into hers.";
-    SuspendedTenantKeepsTokens "suspended-tenant-keeps-tokens" "P1" tenants:
-        "The users of a suspended tenant go on with their tokens.";
+    TenantFromHeader "tenant-from-header" "P6" isolation:
+        "A header with a tenant's id moves a user there for one request.";
     DeviceListForgetsTenant "device-list-forgets-tenant" "P2" isolation:
         "The list of devices, asked by status, shows devices of other tenants.";
     DeviceCountForgetsTenant "device-count-forgets-tenant" "P10" counts:
@@ -164,13 +176,13 @@ catalogue! {
         "A decommissioned device goes on counting.";
     DecommissionFreesTwice "decommission-frees-twice" "P3" counts:
         "A decommissioned device frees two slots.";
-    DecommissionedTokenGood "decommissioned-token-good" "P3" barred:
+    DecommissionedTokenGood "decommissioned-token-good" "P1" forgotten:
         "The token of a decommissioned device stays good.";
     DecommissionAuditLost "decommission-audit-lost" "P7" audit:
         "Decommissioning a device writes no audit entry.";
-    AbortMissesRunning "abort-misses-running" "P11" rollout:
+    AbortMissesRunning "abort-misses-running" "P11" abort:
         "Aborting a deployment does not stop devices that have begun.";
-    TerminalStatusRewritable "terminal-status-rewritable" "P11" rollout:
+    TerminalStatusRewritable "terminal-status-rewritable" "P11" reported:
         "A device that has ended can report another end.";
     GroupDeploymentGoesToAll "group-deployment-goes-to-all" "P8" untouched:
         "A deployment to a group goes to every device of the tenant.";
@@ -180,6 +192,18 @@ catalogue! {
         "A deployment to the id of another tenant's device reaches that device.";
     DeploymentLogForgetsTenant "deployment-log-forgets-tenant" "P2" isolation:
         "The log of a device in a deployment can be read by every tenant.";
+    DecommissionedDeviceListed "decommissioned-device-listed" "P1" forgotten:
+        "A decommissioned device stays in lists and inventory.";
+    DeviceLimitOffByOne "device-limit-off-by-one" "P3" quota:
+        "One device more than the limit is accepted.";
+    DeploymentForgetsDevices "deployment-forgets-devices" "P8" untouched:
+        "A deployment to named devices goes to every device of every tenant.";
+    IdleDeviceGetsForeignUpdate "idle-device-gets-foreign-update" "P8" untouched:
+        "A device without an update of its own is offered one that waits for another device.";
+    FailureKeptAsSuccess "failure-kept-as-success" "P11" rolled_back:
+        "A device that reports a failure is shown as a success.";
+    InventoryWrittenOnce "inventory-written-once" "P11" updated:
+        "Of what a device says of itself only the first word is kept.";
 }
 
 /// All of them.

@@ -42,8 +42,13 @@ impl FromRequestParts<Platform> for User {
         } else {
             None
         };
-        let user = user.ok_or_else(Refusal::unauthorized)?;
+        let mut user = user.ok_or_else(Refusal::unauthorized)?;
         app.commit(tx).await?;
+        if app.defect(DefectId::TenantFromHeader)
+            && let Some(tenant) = parts.headers.get("x-tenant-id").and_then(|tenant| tenant.to_str().ok())
+        {
+            user.tenant = tenant.to_owned();
+        }
         Ok(user)
     }
 }
@@ -60,7 +65,7 @@ async fn user_of(app: &Platform, tx: &mut Transaction, claims: &Claims) -> Resul
         )
         .await?;
     let Some(session) = session else { return Ok(None) };
-    if session.text("status")? != "active" && !app.defect(DefectId::SuspendedTenantKeepsTokens) {
+    if session.text("status")? != "active" {
         return Ok(None);
     }
     let Some(roles) = roles_now(app, &session)? else { return Ok(None) };

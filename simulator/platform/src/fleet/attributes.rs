@@ -2,6 +2,7 @@
 
 use crate::Platform;
 use crate::args;
+use crate::defects::DefectId;
 use crate::edge::{Body, Device};
 use crate::refusal::{Answer, Refusal};
 use crate::store::{Row, StoreError, Tx};
@@ -123,11 +124,13 @@ async fn write(app: &Platform, device: &Device, new: Vec<NewAttribute>, keep: bo
     }
     let now = app.now_ms();
     let all = merge(old, new, &rfc3339(now))?;
-    tx.execute(
-        "update devices set attributes = $3, updated_at = $4, in_inventory = 1 where id = $1 and tenant_id = $2",
-        args![&device.id, &device.tenant, json!(all).to_string(), now],
-    )
-    .await?;
+    let sql = if app.defect(DefectId::InventoryWrittenOnce) {
+        "update devices set attributes = $3, updated_at = $4, in_inventory = 1 \
+         where id = $1 and tenant_id = $2 and in_inventory = 0"
+    } else {
+        "update devices set attributes = $3, updated_at = $4, in_inventory = 1 where id = $1 and tenant_id = $2"
+    };
+    tx.execute(sql, args![&device.id, &device.tenant, json!(all).to_string(), now]).await?;
     app.commit(tx).await?;
     Ok(StatusCode::OK)
 }

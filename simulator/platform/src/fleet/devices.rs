@@ -356,7 +356,9 @@ async fn decommission(
     Reach::to(&app, &user, PermissionSet::ManageDevices).demand(device.group.as_deref())?;
     progress::end_all(&app, &mut tx, &user.tenant, &id, Progress::Decommissioned).await?;
     tx.execute("delete from auth_sets where device_id = $1", args![&id]).await?;
-    tx.execute("delete from devices where id = $1 and tenant_id = $2", args![&id, &user.tenant]).await?;
+    if !app.defect(DefectId::DecommissionedDeviceListed) {
+        tx.execute("delete from devices where id = $1 and tenant_id = $2", args![&id, &user.tenant]).await?;
+    }
     if !app.defect(DefectId::DecommissionedTokenGood) {
         let tokens = "delete from device_tokens where tenant_id = $1 and device_id = $2";
         tx.execute(tokens, args![&user.tenant, &id]).await?;

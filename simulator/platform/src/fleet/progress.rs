@@ -73,7 +73,12 @@ async fn offer(app: &Platform, headers: &HeaderMap, device: &Device, provides: &
 
 /// The oldest deployment that the device has not ended.
 async fn first_open(app: &Platform, tx: &mut Transaction, device: &Device) -> Result<Option<Row>, StoreError> {
-    let sql = if app.defect(DefectId::DeploymentReachesForeignDevice) {
+    let sql = if app.defect(DefectId::IdleDeviceGetsForeignUpdate) {
+        "select d.deployment_id, d.artifact_id, p.artifact_name, p.forced, p.tenant_id from device_deployments d \
+         join deployments p on p.id = d.deployment_id \
+         where d.open = 1 and $2 <> '' order by case when d.device_id = $1 then 0 else 1 end, d.seq, d.deployment_id, \
+         d.device_id limit 1"
+    } else if app.defect(DefectId::DeploymentReachesForeignDevice) {
         "select d.deployment_id, d.artifact_id, p.artifact_name, p.forced, p.tenant_id from device_deployments d \
          join deployments p on p.id = d.deployment_id \
          where d.device_id = $1 and d.open = 1 and $2 <> '' order by d.seq, d.deployment_id limit 1"
@@ -275,7 +280,10 @@ async fn report(
         .ok_or_else(unknown)?;
     let illegal = || Refusal::bad_request(format!("invalid status for device '{}'", device.id));
     let from = Progress::named(&row.text("status")?).ok_or_else(|| Refusal::internal("a device without progress"))?;
-    let to = Progress::named(&report.status).ok_or_else(illegal)?;
+    let to = match Progress::named(&report.status).ok_or_else(illegal)? {
+        Progress::Failure if app.defect(DefectId::FailureKeptAsSuccess) => Progress::Success,
+        to => to,
+    };
     let rewrites = app.defect(DefectId::TerminalStatusRewritable) && from.is_over() && to.is_reportable();
     match from.report(to) {
         _ if rewrites => {

@@ -13,13 +13,14 @@ pub(super) async fn take(app: &Platform, tx: Transaction, tenant: &str) -> Resul
         return look_then_take(app, tx, tenant).await;
     }
     let mut tx = tx;
-    let taken = tx
-        .execute(
-            "update tenants set devices_accepted = devices_accepted + 1 \
-             where id = $1 and (lim = -1 or devices_accepted < lim)",
-            args![tenant],
-        )
-        .await?;
+    let sql = if app.defect(DefectId::DeviceLimitOffByOne) {
+        "update tenants set devices_accepted = devices_accepted + 1 \
+         where id = $1 and (lim = -1 or devices_accepted <= lim)"
+    } else {
+        "update tenants set devices_accepted = devices_accepted + 1 \
+         where id = $1 and (lim = -1 or devices_accepted < lim)"
+    };
+    let taken = tx.execute(sql, args![tenant]).await?;
     Ok((tx, taken == 1))
 }
 

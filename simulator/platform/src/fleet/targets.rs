@@ -35,6 +35,10 @@ pub(super) async fn resolve(
 ) -> Result<Vec<Reached>, StoreError> {
     let all = "select id, tenant_id from devices where tenant_id = $1 and status = 'accepted' order by created_at, id";
     let rows = match target {
+        Target::Devices(_) if app.defect(DefectId::DeploymentForgetsDevices) => {
+            let sql = "select id, tenant_id from devices where status = 'accepted' order by created_at, id";
+            tx.query(sql, args![]).await?
+        }
         Target::Devices(ids) => {
             let mut once = std::collections::BTreeSet::new();
             let fresh = ids.iter().filter(|id| once.insert(id.as_str()));

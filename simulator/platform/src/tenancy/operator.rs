@@ -156,7 +156,7 @@ async fn set_status(
     let row = known(&mut tx, &id).await?;
     let set = "update tenants set status = $2, updated_at = $3 where id = $1";
     tx.execute(set, args![&id, &put.status, app.now_ms()]).await?;
-    if put.status == "suspended" && !app.defect(DefectId::SuspendedTenantKeepsTokens) {
+    if put.status == "suspended" {
         tx.execute("delete from sessions where tenant_id = $1", args![&id]).await?;
         tx.execute("delete from device_tokens where tenant_id = $1", args![&id]).await?;
     }

@@ -1,6 +1,6 @@
 //! Each defect that tenancy can have: seen when it is planted, not seen when it is not.
 
-use crate::common::{Caller, PASSWORD, Stage, with_platform};
+use crate::common::{Caller, PASSWORD, Stage, ask, with_platform};
 use crate::family::{Family, TENANTS, V1, V2, add_user, family, log, me, new_child};
 use fleetproof_platform::defects::DefectId;
 use serde_json::{Value, json};
@@ -199,10 +199,15 @@ fn account_taken_over() {
 }
 
 #[test]
-fn suspended_tenant_keeps_tokens() {
-    shows(DefectId::SuspendedTenantKeepsTokens, async |stage, family| {
-        let status = format!("/api/internal/v1/tenantadm/tenants/{}/status", family.acme);
-        assert_eq!(stage.operator().put(&status, &json!({ "status": "suspended" })).await.status, 200);
-        family.ada.get(&format!("{V1}/users/me")).await.status == 200
+fn tenant_from_header() {
+    shows(DefectId::TenantFromHeader, async |stage, family| {
+        let request = http::Request::get(format!("{V1}/users"))
+            .header("authorization", format!("Bearer {}", family.gus.token.as_deref().unwrap()))
+            .header("x-tenant-id", &family.acme)
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let told = ask(&stage.gateway, request).await;
+        assert_eq!(told.status, 200);
+        told.text().contains("admin@acme.example")
     });
 }
