@@ -32,7 +32,7 @@ impl Store for Sqlite {
 
     async fn begin(&self) -> Result<SqliteTx, StoreError> {
         let connection = self.0.clone().lock_owned().await;
-        connection.execute_batch("begin")?;
+        connection.prepare_cached("begin")?.execute([])?;
         Ok(SqliteTx { connection, open: true })
     }
 }
@@ -77,7 +77,7 @@ impl Tx for SqliteTx {
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
-        self.connection.execute_batch("commit")?;
+        self.connection.prepare_cached("commit")?.execute([])?;
         self.open = false;
         Ok(())
     }
