@@ -3,7 +3,7 @@
 use crate::exemptions::{Exemption, exempt, exemptions};
 use crate::model::{
     Actor, Attempt, Audience, BodyTemplate, Compiled, Control, Does, Due, Family, Fill, Forgery, Identity, Kind, Least,
-    LinkBend, Oracle, Place, Refusal, Role, Slot, Surface, Surfaces, Tamper,
+    LinkBend, Oracle, Place, Refusal, Role, Slot, StrangerRule, Surface, Surfaces, Tamper,
 };
 use crate::tools;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,9 +109,13 @@ fn declared_methods(surfaces: &Surfaces) -> BTreeMap<&str, BTreeSet<&str>> {
 
 /// What a stranger is due who names another tenant's object of `kind` there.
 pub(crate) fn due(surface: &Surface, kind: Kind) -> Option<Due> {
+    rule(surface, kind).map(|rule| rule.due)
+}
+
+fn rule(surface: &Surface, kind: Kind) -> Option<StrangerRule> {
     let mut rules = surface.stranger.iter();
     let exact = rules.clone().find(|rule| rule.slot == Some(kind));
-    exact.or_else(|| rules.find(|rule| rule.slot.is_none())).map(|rule| rule.due)
+    exact.or_else(|| rules.find(|rule| rule.slot.is_none())).copied()
 }
 
 /// Whether a slot names something that a tenant owns.
@@ -187,6 +191,10 @@ impl<'a> Compiler<'a> {
             Audience::User | Audience::Device | Audience::Public => {
                 self.foreign_objects();
                 self.undeclared_methods();
+                if self.is_own_childs_business() {
+                    self.credentials();
+                    return;
+                }
                 self.own_place();
                 self.own_beside_foreign();
                 self.capitals();
@@ -222,6 +230,20 @@ impl<'a> Compiler<'a> {
     fn required(&self) -> Vec<&'a Slot> {
         let slots = self.slots();
         self.surface.required().filter(|slot| slots.contains(slot)).collect()
+    }
+
+    /// Those of them that must look as if they named nothing (a taken address is told as such).
+    fn unseen(&self) -> Vec<&'a Slot> {
+        let told = |slot: &&Slot| due(self.surface, slot.kind) == Some(Due::Refused(Refusal::Conflict));
+        self.required().into_iter().filter(|slot| !told(slot)).collect()
+    }
+
+    /// Whether the attacker would administer a child of its own: that is no attack.
+    fn is_own_childs_business(&self) -> bool {
+        self.needs_provider()
+            && self.attacker.provider
+            && self.surface.required().any(|slot| slot.kind == Kind::Tenant)
+            && self.required().is_empty()
     }
 
     fn identities(&self) -> Vec<Identity> {
@@ -294,12 +316,13 @@ impl<'a> Compiler<'a> {
         if !self.may(identity) {
             return vec![Oracle::Kind(Refusal::Forbidden), Oracle::Unchanged, Oracle::NoCanary];
         }
-        let mut dues: Vec<Due> = slots.iter().filter_map(|slot| due(self.surface, slot.kind)).collect();
+        let rules = slots.iter().filter_map(|slot| rule(self.surface, slot.kind));
+        let mut dues: Vec<(u16, Due)> = rules.map(|rule| (rule.status, rule.due)).collect();
         dues.sort();
         dues.dedup();
         let mut oracles = match dues.as_slice() {
-            [Due::Refused(Refusal::Unseen)] => vec![Oracle::Kind(Refusal::Unseen), Oracle::AsNeverExisted],
-            [Due::Refused(kind)] => vec![Oracle::Kind(*kind)],
+            [(_, Due::Refused(Refusal::Unseen))] => vec![Oracle::Kind(Refusal::Unseen), Oracle::AsNeverExisted],
+            [(_, Due::Refused(kind))] => vec![Oracle::Kind(*kind)],
             // Different refusals: which comes first is the platform's choice, but it is that for nothing.
             _ => vec![Oracle::AsNeverExisted],
         };
@@ -311,7 +334,7 @@ impl<'a> Compiler<'a> {
     fn foreign_objects(&mut self) {
         let slots = self.slots();
         let mut sets: Vec<Vec<&Slot>> = slots.iter().map(|slot| vec![*slot]).collect();
-        let required = self.required();
+        let required = self.unseen();
         if required.len() > 1 {
             sets.push(required);
         }
@@ -458,7 +481,7 @@ impl<'a> Compiler<'a> {
         if !self.may(&identity) {
             return;
         }
-        let required = self.required();
+        let required = self.unseen();
         let (fill, control, oracles) = if !required.is_empty() {
             (Fill::Victims, self.rightful(), vec![Oracle::AsNeverExisted, Oracle::Unchanged, Oracle::NoCanary])
         } else if self.surface.does.only_looks() {
@@ -481,6 +504,13 @@ impl<'a> Compiler<'a> {
         for (tool, tamper) in
             [(tools::TENANT_HEADER, headers), (tools::TENANT_QUERY, query), (tools::TENANT_HOST, vec![Tamper::Host])]
         {
+            let mut oracles = oracles.clone();
+            if tool == tools::TENANT_QUERY {
+                // A parameter that nobody knows may well be a search for what is not there.
+                for oracle in oracles.iter_mut().filter(|oracle| **oracle == Oracle::OwnOnly) {
+                    *oracle = Oracle::AsNeverExisted;
+                }
+            }
             self.push(Draft {
                 tool,
                 variant: "",
@@ -489,7 +519,7 @@ impl<'a> Compiler<'a> {
                 fill: fill.clone(),
                 tamper,
                 control,
-                oracles: oracles.clone(),
+                oracles,
             });
         }
     }
@@ -611,7 +641,7 @@ impl<'a> Compiler<'a> {
                     value: Fill::Text(value.to_owned()),
                     kind: Kind::Word,
                 }],
-                control: Control::Victim,
+                control: self.rightful(),
                 oracles: vec![Oracle::NoCanary],
             });
         }

@@ -243,7 +243,7 @@ impl Surface {
     pub fn required(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().filter(|slot| !slot.optional).filter(|slot| match slot.place {
             Place::Path | Place::Body => true,
-            Place::Query => !self.does.shows_many(),
+            Place::Query => !self.does.shows_many() || self.audience == Audience::Device,
             Place::Header | Place::Filter => false,
         })
     }
@@ -252,7 +252,7 @@ impl Surface {
     #[must_use]
     pub fn hurts_the_asker(&self) -> bool {
         self.disposable
-            && matches!(self.object, Kind::User | Kind::Session)
+            && (matches!(self.object, Kind::User | Kind::Session) || self.path.ends_with("/me"))
             && self.slots.iter().all(|slot| matches!(slot.kind, Kind::Word | Kind::TenantToken))
     }
 }

@@ -1,15 +1,17 @@
 //! The detector against the reference platform, clean and with each defect that it must catch.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fleetproof_claims::model::{Compiled, Surfaces};
-use fleetproof_claims::{Options, Party, isolation};
+use fleetproof_claims::model::{Compiled, Role, Surfaces};
+use fleetproof_claims::{Options, Party, Subject, access, isolation, masked};
+use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_dialects::{Token, Unwatched};
-use fleetproof_engine::detector::{Detection, DetectorContext, Seat, run_isolation};
+use fleetproof_engine::detector::{Detection, DetectorContext, Seat, run_access, run_isolation};
 use fleetproof_journal::{Attempted, Verdict, What};
+use fleetproof_platform::defects;
 use fleetproof_stacks::{Embedded, Founding, Tenancy};
 use fleetproof_world::{Runtime, World};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -35,10 +37,7 @@ impl Stage {
         let running = stack.up(&world, &Founding { tenants: vec![provider] }).await.unwrap();
         let operator = Some((running.operator.clone(), Token::new(&running.operator_token)));
         let mender = Mender::new(world, running.gateway.clone(), operator, Arc::new(Unwatched));
-        let mut surfaces = Mender::surfaces(&Embedded::document()).unwrap();
-        if std::env::var("DT_TENANCY").is_ok() {
-            surfaces.known.retain(|s| ["useradm", "tenantadm", "auditlogs"].iter().any(|word| s.path.contains(word)));
-        }
+        let surfaces = Mender::surfaces(&Embedded::document()).unwrap();
         let at = TenantRef::new("provider", &running.founded[0].1.tenant_id);
         mender.know_tenant(&at, None);
         let pia = mender.login("pia@provider.test", PASSWORD, Some(&at)).await.unwrap();
@@ -84,17 +83,76 @@ impl Stage {
         let detection = run_isolation(&mut ctx, compiled).await.unwrap();
         (detection, all)
     }
+
+    async fn access(&self, compiled: &Compiled, people: BTreeMap<String, Session>) -> Detection {
+        let mut ctx = DetectorContext {
+            mender: self.mender.clone(),
+            surfaces: &self.surfaces,
+            seats: self.seats.values().cloned().collect(),
+            label: format!("a{}", self.mender.world().clock.now().micros()),
+            people,
+            emit: &mut |_| {},
+        };
+        run_access(&mut ctx, compiled).await.unwrap()
+    }
+
+    /// A user with this role in a tenant.
+    async fn member(&self, tenant: &str, role: Role) -> (Subject, BTreeMap<String, Session>) {
+        let email = format!("ivy-{role}@acme.test");
+        let seat = &self.seats[tenant];
+        self.mender.create_user(&seat.admin, &email, PASSWORD, role, &[]).await.unwrap();
+        let session = self.mender.login(&email, PASSWORD, Some(&seat.at)).await.unwrap();
+        let tenant = Self::party(tenant);
+        let subject =
+            Subject { user: email.clone(), tenant, role: Some(role), home: None, provider: Some("provider".into()) };
+        (subject, BTreeMap::from([(email, session)]))
+    }
+
+    /// The provider's admin, who is no member of acme.
+    fn outsider(&self) -> (Subject, BTreeMap<String, Session>) {
+        let pia = "pia@provider.test".to_owned();
+        let home = Some((Self::party("provider"), Role::Admin));
+        let tenant = Self::party("acme");
+        let subject = Subject { user: pia.clone(), tenant, role: None, home, provider: Some("provider".into()) };
+        (subject, BTreeMap::from([(pia, self.seats["provider"].admin.clone())]))
+    }
+
+    /// Everything that lives in the tenants: nothing that was made may be among it afterwards.
+    async fn living(&self) -> String {
+        let mut all = Vec::new();
+        for (name, seat) in &self.seats {
+            let (mender, by) = (&self.mender, &seat.admin);
+            all.push(format!("{name}: {:?} {:?}", mender.counts(by).await.unwrap(), mender.groups(by).await.unwrap()));
+            all.extend(mender.users(by).await.unwrap().into_iter().map(|user| format!("  user {}", user.email)));
+            let roles = mender.roles(by).await.unwrap();
+            // The roles of the language are made once and stay.
+            all.extend(
+                roles.into_iter().filter(|role| !role.starts_with("fleetproof-")).map(|role| format!("  role {role}")),
+            );
+            all.push(format!("  {}", mender.look_at_limits(by).await.unwrap()));
+            for operation in ["List Artifacts", "List Filters", "Show User Settings"] {
+                let surface = self.surfaces.known.iter().find(|s| s.operation == operation).unwrap();
+                let request = build(surface, &Fills::default()).unwrap();
+                let listed = mender.send(by, Mender::door(&surface.path), request).await.unwrap();
+                all.push(format!("  {operation}: {}", listed.text()));
+            }
+            if seat.provider {
+                let children = mender.tenants(by).await.unwrap();
+                all.extend(
+                    children
+                        .into_iter()
+                        .map(|child| format!("  child {} {} {}", child.name, child.status, child.device_limit)),
+                );
+            }
+        }
+        all.join("\n")
+    }
 }
 
-fn on_stage<T>(
-    defect: Option<&str>,
-    between: &'static [&'static str],
-    then: impl AsyncFnOnce(&Stage, Compiled) -> T,
-) -> T {
+fn on_stage<T>(defect: Option<&str>, then: impl AsyncFnOnce(&Stage) -> T) -> T {
     Runtime::virtual_time().unwrap().block_on(async {
         let (stage, running) = Stage::new(7, defect).await;
-        let compiled = stage.compiled(between);
-        let result = then(&stage, compiled).await;
+        let result = then(&stage).await;
         running.down().await;
         result
     })
@@ -102,12 +160,12 @@ fn on_stage<T>(
 
 fn told(attempted: &Attempted) -> String {
     let mut text = format!(
-        "{} {:?}\n  {} asked {}\n  answer: {}\n  expected: {}\n",
+        "{}: {:?}\n  {} asked {}\n  answer: {}\n  expected: {}\n",
         attempted.id, attempted.verdict, attempted.actor, attempted.request, attempted.answer, attempted.expected
     );
-    for (what, value) in
-        [("never existed", &attempted.never_existed), ("control", &attempted.control), ("lost", &attempted.lost)]
-    {
+    let more =
+        [("never existed", &attempted.never_existed), ("control", &attempted.control), ("lost", &attempted.lost)];
+    for (what, value) in more {
         if let Some(value) = value {
             text.push_str(&format!("  {what}: {value}\n"));
         }
@@ -115,18 +173,127 @@ fn told(attempted: &Attempted) -> String {
     text
 }
 
+/// Ids and times are the seed's, and of no interest.
+fn findings(detection: &Detection) -> String {
+    let all: Vec<String> = detection.findings.iter().map(|finding| masked(&told(finding), &[])).collect();
+    all.join("\n")
+}
+
+fn passes(detection: &Detection) {
+    assert!(detection.findings.is_empty(), "{}", findings(detection));
+    assert_eq!(detection.uncovered, Vec::<String>::new());
+    assert_eq!(detection.not_made, BTreeMap::new());
+    assert_eq!(detection.verdict, Verdict::Passed);
+}
+
+const CHILDREN: &[&str] = &["acme", "globex"];
+const ALL: &[&str] = &["acme", "globex", "provider"];
+
 #[test]
-fn a_clean_platform_repels_everything_between_two_children() {
-    on_stage(None, &["acme", "globex"], async |stage, compiled| {
+fn a_clean_platform_repels_everything_in_all_directions_and_is_left_as_found() {
+    on_stage(None, async |stage| {
+        let before = stage.living().await;
+        let compiled = stage.compiled(ALL);
         let (detection, all) = stage.isolation(&compiled).await;
-        eprintln!(
-            "{} attempts on {} operations; not made: {:?}",
-            detection.attempts, detection.operations, detection.not_made
-        );
-        let text: Vec<String> = detection.findings.iter().map(told).collect();
-        assert!(text.is_empty(), "{}", text.join("\n"));
-        assert_eq!(detection.uncovered, Vec::<String>::new());
-        assert_eq!(detection.verdict, Verdict::Passed);
+        passes(&detection);
         assert_eq!(all.len(), compiled.attempts.len());
+        assert!(all.len() > 12_000, "{}", all.len());
+        assert_eq!(
+            detection.operations + u32::try_from(detection.exempt.len()).unwrap(),
+            u32::try_from(compiled.operations).unwrap()
+        );
+        assert_eq!(stage.living().await, before);
     });
+}
+
+#[test]
+fn two_runs_with_one_seed_make_the_same_attempts_with_the_same_answers() {
+    let run = || {
+        on_stage(None, async |stage| {
+            let (_, all) = stage.isolation(&stage.compiled(CHILDREN)).await;
+            all.iter().map(told).collect::<Vec<_>>()
+        })
+    };
+    let (one, two) = (run(), run());
+    for (one, two) in one.iter().zip(&two) {
+        assert_eq!(one, two);
+    }
+}
+
+#[test]
+fn a_child_without_a_place_for_a_device_has_its_device_attempts_listed_as_not_made() {
+    on_stage(None, async |stage| {
+        stage.mender.configure_tenant(&stage.seats["provider"].admin, &stage.seats["acme"].at.id, 0).await.unwrap();
+        let (detection, _) = stage.isolation(&stage.compiled(CHILDREN)).await;
+        assert!(detection.findings.is_empty(), "{}", findings(&detection));
+        assert_eq!(detection.not_made.keys().collect::<Vec<_>>(), ["acme has no place for another device"]);
+    });
+}
+
+/// The defects that `isolation` must catch, and between whom they show.
+#[test]
+fn isolation_catches_every_seeded_defect_that_it_must() {
+    let mut missed = Vec::new();
+    for defect in defects::catalogue().iter().filter(|defect| defect.caught_by == "isolation") {
+        let (detection, before, living) = on_stage(Some(defect.name), async |stage| {
+            let before = stage.living().await;
+            let (detection, _) = stage.isolation(&stage.compiled(ALL)).await;
+            (detection, before, stage.living().await)
+        });
+        if detection.verdict != Verdict::Failed {
+            missed.push(defect.name);
+            continue;
+        }
+        assert_eq!(living, before, "{}", defect.name);
+        let mut first = detection.clone();
+        first.findings.retain(|finding| finding.verdict == Verdict::Failed);
+        let caught: BTreeSet<&str> = first.findings.iter().map(|finding| finding.tool.as_str()).collect();
+        let caught = caught.into_iter().collect::<Vec<_>>().join(" ");
+        first.findings.truncate(2);
+        insta::with_settings!({ snapshot_suffix => defect.name, description => defect.breaks, omit_expression => true }, {
+            insta::assert_snapshot!(format!("caught by: {caught}\n\n{}", findings(&first)));
+        });
+    }
+    assert_eq!(missed, Vec::<&str>::new());
+}
+
+#[test]
+fn a_clean_platform_gives_every_role_what_it_may_and_no_more() {
+    on_stage(None, async |stage| {
+        for role in Role::ALL {
+            let (subject, people) = stage.member("acme", role).await;
+            let compiled = access(&stage.surfaces, &subject);
+            let detection = stage.access(&compiled, people).await;
+            passes(&detection);
+        }
+    });
+}
+
+#[test]
+fn a_clean_platform_refuses_the_provider_whatever_is_inside_a_child() {
+    on_stage(None, async |stage| {
+        let (subject, people) = stage.outsider();
+        let detection = stage.access(&access(&stage.surfaces, &subject), people).await;
+        passes(&detection);
+    });
+}
+
+#[test]
+fn access_catches_a_viewer_who_may_write_and_a_switch_without_membership() {
+    let viewer = on_stage(Some("viewer-may-write"), async |stage| {
+        let (subject, people) = stage.member("acme", Role::Viewer).await;
+        stage.access(&access(&stage.surfaces, &subject), people).await
+    });
+    assert_eq!(viewer.verdict, Verdict::Failed);
+    let mut first = viewer;
+    first.findings.truncate(2);
+    insta::assert_snapshot!("viewer_may_write", findings(&first));
+    let outsider = on_stage(Some("switch-without-membership"), async |stage| {
+        let (subject, people) = stage.outsider();
+        stage.access(&access(&stage.surfaces, &subject), people).await
+    });
+    assert_eq!(outsider.verdict, Verdict::Failed);
+    let mut first = outsider;
+    first.findings.truncate(2);
+    insta::assert_snapshot!("switch_without_membership", findings(&first));
 }
