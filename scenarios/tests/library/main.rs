@@ -89,8 +89,8 @@ fn replays(scenario: &str) -> Result<()> {
     if first.journal != again.journal {
         return Err("the same seed gave two journals: one goes on after the end of the other".to_owned());
     }
-    if first.journal == other.journal {
-        return Err("another seed gave the same journal".to_owned());
+    if first.without_seed() == other.without_seed() {
+        return Err("another seed changed nothing but its own number".to_owned());
     }
     other.ends_with(0)?;
     if first.verdict()? != other.verdict()? {

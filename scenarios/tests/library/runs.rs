@@ -65,6 +65,11 @@ impl Run {
         Err(format!("exit code {}, due {due}; the run is in {}\n{}", self.code, self.folder.display(), self.said))
     }
 
+    /// The journal without the line that names the seed.
+    pub(crate) fn without_seed(&self) -> Vec<&str> {
+        self.journal.lines().filter(|line| !line.contains("\"what\":{\"scenario\":")).collect()
+    }
+
     /// What happened, event by event.
     pub(crate) fn events(&self) -> Result<Vec<Value>> {
         let lines = self.journal.lines().skip(1);
