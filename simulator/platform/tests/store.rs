@@ -142,5 +142,65 @@ fn postgres_conforms() {
         return;
     };
     let database = Database::Postgres(fleetproof_platform::store::Postgres::new(&connection).unwrap());
-    Runtime::real_time().unwrap().block_on(conform(database));
+    Runtime::real_time().unwrap().block_on(async {
+        conform(database.clone()).await;
+        statements::are_understood(&database).await;
+    });
+}
+
+/// Every statement of the platform, read from its sources, since the other tests run them on SQLite only.
+#[cfg(feature = "postgres")]
+mod statements {
+    use super::*;
+    use std::path::Path;
+
+    /// Has the server parse each and look up every table and column, without running any.
+    pub async fn are_understood(database: &Database) {
+        let statements = all();
+        assert!(statements.len() > 100, "too few to believe: {}", statements.len());
+        let mut complaints = Vec::new();
+        for (number, (place, sql)) in statements.iter().enumerate() {
+            let mut tx = database.begin().await.unwrap();
+            if let Err(error) = tx.batch(&format!("prepare statement_{number} as {sql}")).await {
+                complaints.push(format!("{place}: {error}: {sql}"));
+            }
+        }
+        assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+    }
+
+    /// Statements and where they stand. What begins as one and is only a part of one is left out.
+    fn all() -> Vec<(String, String)> {
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|kind| kind == "rs") {
+                    in_file(&path, &mut found);
+                }
+            }
+        }
+        found
+    }
+
+    fn in_file(path: &Path, found: &mut Vec<(String, String)>) {
+        let text = std::fs::read_to_string(path).unwrap();
+        for verb in ["select ", "insert ", "update ", "delete ", "with "] {
+            for (at, _) in text.match_indices(&format!("\"{verb}")) {
+                let sql = literal(&text[at + 1..]);
+                if sql != "select *" {
+                    found.push((format!("{}:{}", path.display(), text[..at].lines().count()), sql));
+                }
+            }
+        }
+    }
+
+    /// The string that goes on to the next quote, its lines joined as the compiler joins them.
+    fn literal(text: &str) -> String {
+        let end = text.match_indices('"').find(|(at, _)| !text[..*at].ends_with('\\')).unwrap().0;
+        let lines = text[..end].split("\\\n").map(|line| line.trim_start());
+        lines.collect::<String>().replace("\\\"", "\"")
+    }
 }
