@@ -107,7 +107,6 @@ async fn bring_up(
         gone: BTreeMap::new(),
         carried_out: BTreeSet::new(),
         uncontrolled: Vec::new(),
-        founding_entries: BTreeSet::new(),
         budget: shared.now().after(BUDGET),
         stop: stop.clone(),
         plan,

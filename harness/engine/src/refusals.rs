@@ -2,6 +2,7 @@
 
 use crate::outcome::{Part, Refused};
 use crate::run::{Result, Run, Stop};
+use fleetproof_dialects::mender::refusals::kind_of;
 use fleetproof_dialects::{Answer, DialectError};
 use fleetproof_language::{Outcome, Refusal, Span};
 
@@ -24,20 +25,14 @@ pub(crate) fn read_beside(
     Ok(Refused { kind: kind(answer, never), answer: answer.to_string(), done_anyway: None })
 }
 
-/// The kind of a refused verb, by the vendor's contract.
+/// The kind of a refused verb, by the dialect's table. `unseen` needs the answer for a thing that never existed beside it,
+/// where that was asked for.
 fn kind(answer: &Answer, never_existed: Option<&Answer>) -> Option<Refusal> {
-    if never_existed.is_some_and(|never| never.status == answer.status && error_of(never) == error_of(answer)) {
-        return Some(Refusal::Unseen);
-    }
-    match answer.status {
-        400 => Some(Refusal::Invalid),
-        401 => Some(Refusal::Unauthenticated),
-        403 => Some(Refusal::Forbidden),
-        404 => Some(Refusal::Unseen),
-        409 => Some(Refusal::Conflict),
-        422 => Some(Refusal::OverLimit),
-        429 => Some(Refusal::Throttled),
-        _ => None,
+    let alike = |never: &Answer| never.status == answer.status && error_of(never) == error_of(answer);
+    match (kind_of(answer), never_existed.map(alike)) {
+        (_, Some(true)) => Some(Refusal::Unseen),
+        (Some(kind), Some(false)) if kind.word() == Refusal::Unseen.word() => None,
+        (kind, _) => kind.and_then(|kind| Refusal::from_word(kind.word())),
     }
 }
 

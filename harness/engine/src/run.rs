@@ -39,8 +39,6 @@ pub(crate) struct Run {
     pub(crate) carried_out: BTreeSet<&'static str>,
     /// Refusals whose control has not been seen yet: verb and where it stands.
     pub(crate) uncontrolled: Vec<(&'static str, Span)>,
-    /// Audit entries that were there before anybody asked for anything: log and entry.
-    pub(crate) founding_entries: BTreeSet<(String, fleetproof_claims::Entry)>,
     /// When the scenario's time is used up.
     pub(crate) budget: Stamp,
     /// Cancelled by a signal or the watchdog.

@@ -22,20 +22,25 @@ pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<S
         names.insert(at.id.to_string(), at.name.to_string());
     }
     let changes: Vec<Change> = run.shared.changes();
-    let (mut due, mut explained) = (Vec::new(), BTreeSet::new());
+    let (mut due, mut explained) = (Vec::new(), BTreeMap::new());
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for change in &changes {
         let at = Owed { log: change.due.tenant.to_string(), entry: entry_due(&change.due, &rows, &mut taken) };
         if change.due.demanded {
             due.push(at);
         } else {
-            explained.insert((at.log, at.entry));
+            *explained.entry((at.log, at.entry)).or_insert(0_usize) += 1;
         }
     }
-    explained.extend(run.founding_entries.iter().cloned());
     let logs: BTreeMap<String, Vec<Entry>> =
         rows.iter().map(|(tenant, rows)| (tenant.clone(), rows.iter().map(entry_seen).collect())).collect();
-    let findings = reconcile(&due, &logs, |log, entry| explained.contains(&(log.to_owned(), entry.clone())));
+    let allowed = |log: &str, entry: &Entry| explained.get(&(log.to_owned(), entry.clone())).copied().unwrap_or(0);
+    let mut findings = reconcile(&due, &logs, |log, entry| allowed(log, entry) > 0);
+    // The same change may be due once and allowed another time.
+    findings.retain(|finding| match finding {
+        Finding::Doubled { change, times: (seen, due) } => seen - due > allowed(&change.log, &change.entry),
+        _ => true,
+    });
 
     let wanted: BTreeSet<String> =
         tenants.iter().filter_map(|name| run.people.tenant(name).map(|tenant| tenant.at.id.to_string())).collect();
