@@ -22,7 +22,6 @@ mod refusal;
 pub mod rights;
 pub mod store;
 mod tenancy;
-mod times;
 mod tokens;
 
 pub use passwords::PasswordCost;

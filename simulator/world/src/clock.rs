@@ -100,8 +100,9 @@ pub(crate) fn system_epoch_ms() -> u64 {
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
 }
 
-/// RFC 3339 in UTC with milliseconds. Civil date from days after Howard Hinnant's `civil_from_days`.
-fn rfc3339(unix_ms: u64) -> String {
+/// RFC 3339 in UTC with milliseconds, of ms since 1970. Civil date from days after Howard Hinnant's `civil_from_days`.
+#[must_use]
+pub fn rfc3339(unix_ms: u64) -> String {
     let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);

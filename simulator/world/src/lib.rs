@@ -29,7 +29,7 @@ mod net;
 mod runtime;
 mod tcp;
 
-pub use clock::{Clock, Stamp};
+pub use clock::{Clock, Stamp, rfc3339};
 pub use entropy::{Seeds, Stream as RandomStream};
 pub use net::{Incoming, Io, Name, Network, Stream};
 pub use runtime::Runtime;
