@@ -148,13 +148,13 @@ catalogue! {
         "The list of users, asked by e-mail, shows users of other tenants.";
     ForeignUserForbidden "foreign-user-forbidden" "P2" isolation:
         "A foreign user's id is answered 403, an unknown one 404: ids can be probed.";
-    ForeignRoleTaken "foreign-role-taken" "P4" isolation:
+    ForeignRoleTaken "foreign-role-taken" "P4" access:
         "A user can be given a role that only another tenant has.";
     TenantFromBody "tenant-from-body" "P2" isolation:
         "A tenant_id in the body of a user creation puts the user into that tenant.";
     AccountTakenOver "account-taken-over" "P2" isolation:
         "Whoever takes a foreign user into the own tenant can set her password, and so get into hers.";
-    TenantFromHeader "tenant-from-header" "P6" isolation:
+    TenantFromHeader "tenant-from-header" "P6" access:
         "A header with a tenant's id moves a user there for one request.";
     DeviceListForgetsTenant "device-list-forgets-tenant" "P2" isolation:
         "The list of devices, asked by status, shows devices of other tenants.";
@@ -186,7 +186,7 @@ catalogue! {
         "A device that has ended can report another end.";
     GroupDeploymentGoesToAll "group-deployment-goes-to-all" "P8" untouched:
         "A deployment to a group goes to every device of the tenant.";
-    GroupDeploymentCrossesTenants "group-deployment-crosses-tenants" "P8" untouched:
+    GroupDeploymentCrossesTenants "group-deployment-crosses-tenants" "P8" isolation:
         "A deployment to a group reaches the group of that name in other tenants.";
     DeploymentReachesForeignDevice "deployment-reaches-foreign-device" "P8" untouched:
         "A deployment to the id of another tenant's device reaches that device.";
