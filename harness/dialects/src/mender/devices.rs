@@ -125,7 +125,8 @@ impl Mender {
         Ok(DeviceRow::read(&self.fetch(by, call).await?))
     }
 
-    /// The device that shows exactly this identity, or `None`. Reads the whole list: for many, use [`devices`](Self::devices).
+    /// The device that shows exactly this identity, or `None`. Looks among those that wait at the door first, since who asks
+    /// for one has mostly just made it knock; then reads the whole list: for many, use [`devices`](Self::devices).
     ///
     /// # Errors
     /// As every verb.
@@ -134,7 +135,13 @@ impl Mender {
         by: &Session,
         identity: &BTreeMap<String, String>,
     ) -> Result<Option<DeviceRow>> {
-        Ok(self.devices(by, None).await?.into_iter().find(|device| device.identity == *identity))
+        for status in [Some("pending"), None] {
+            let found = self.devices(by, status).await?.into_iter().find(|device| device.identity == *identity);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Lets a device in with one of its keys.

@@ -3,6 +3,7 @@
 use super::{Row, Store, StoreError, Tx, Value};
 use bytes::Bytes;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -23,6 +24,8 @@ impl Sqlite {
         let connection = Connection::open_in_memory()?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.execute_batch("pragma foreign_keys = on")?;
+        // Without it a statement is prepared anew whenever a value is bound that its plan might depend on: in every poll.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 }
