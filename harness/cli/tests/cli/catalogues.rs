@@ -33,10 +33,13 @@ fn the_plan_of_the_quickstart() {
 #[test]
 fn a_plan_lists_every_attempt_that_it_counts() {
     let said = fleetproof(&["plan", "scenarios/neighbours.yaml", "--attempts"]);
-    let counted: usize = said.out.lines().filter_map(|line| line.split_once(" attempts on ")).fold(0, |sum, (before, _)| {
-        sum + before.rsplit(' ').next().unwrap().parse::<usize>().unwrap()
-    });
-    let listed = said.out.lines().filter(|line| line.starts_with("    isolation/") || line.starts_with("    h")).count();
+    let counted: usize = said
+        .out
+        .lines()
+        .filter_map(|line| line.split_once(" attempts on "))
+        .fold(0, |sum, (before, _)| sum + before.rsplit(' ').next().unwrap().parse::<usize>().unwrap());
+    let listed =
+        said.out.lines().filter(|line| line.starts_with("    isolation/") || line.starts_with("    h")).count();
     assert!(counted > 100, "{counted}");
     assert_eq!(listed, counted, "{}", said.out.lines().last().unwrap_or_default());
 }
@@ -63,7 +66,8 @@ fn the_catalogue_of_defects() {
 fn defects_are_caught_by_words_of_the_language() {
     let claims = fleetproof(&["claims"]).out;
     let schema = fleetproof(&["schema"]).out;
-    let words: Vec<&str> = claims.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(':').next()).collect();
+    let words: Vec<&str> =
+        claims.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(':').next()).collect();
     assert!(words.contains(&"isolation"), "{words:?}");
     for line in fleetproof(&["defects"]).out.lines().filter(|line| line.starts_with("    caught by")) {
         let word = line.split('`').nth(1).unwrap();

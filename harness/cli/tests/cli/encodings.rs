@@ -21,6 +21,8 @@ pub(crate) fn spellings(secret: &str) -> Vec<(&'static str, String)> {
             all.push((name, inside_base64(bytes, before, alphabet)));
         }
     }
+    let mut once = std::collections::BTreeSet::new();
+    all.retain(|(_, spelling)| once.insert(spelling.clone()));
     all
 }
 

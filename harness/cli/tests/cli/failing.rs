@@ -8,11 +8,18 @@ fn steady(text: &str, folder: &str) -> String {
     let mut kept = String::new();
     for word in text.replace(folder, "<folder>").split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
         let (body, end) = word.split_at(word.len() - word.chars().next_back().map_or(0, char::len_utf8));
-        let (body, end) = if word.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-') { (word, "") } else { (body, end) };
+        let (body, end) =
+            if word.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-') { (word, "") } else { (body, end) };
         let is_id = body.len() > 20 && body.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         let is_number = !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_digit());
         let drifts = is_number && (kept.ends_with('#') || body.len() > 2);
-        kept.push_str(if is_id { "<id>" } else if drifts { "<n>" } else { body });
+        kept.push_str(if is_id {
+            "<id>"
+        } else if drifts {
+            "<n>"
+        } else {
+            body
+        });
         kept.push_str(end);
     }
     kept
@@ -20,7 +27,7 @@ fn steady(text: &str, folder: &str) -> String {
 
 #[test]
 fn a_failure_tells_who_asked_for_what_and_what_it_cost() {
-    const DEFECT: &str = "device-list-forgets-tenant";
+    const DEFECT: &str = "download-forgets-tenant";
     let folder = Folder::new("failing");
     let run = folder.shown("run");
     let arguments = ["run", "scenarios/neighbours.yaml", "--seed", "1", "--seeded-defect", DEFECT, "--report", &run];
@@ -30,14 +37,18 @@ fn a_failure_tells_who_asked_for_what_and_what_it_cost() {
     // Each part of the story by itself, so that accepting a snapshot cannot lose one.
     for (what, part) in [
         ("the claim", "failed Two neighbours: isolation (P2"),
-        ("the line of the scenario", "scenarios/neighbours.yaml:27:"),
+        ("the line of the scenario", "scenarios/neighbours.yaml:26:"),
         ("the caret", "^^^^^^^^^"),
-        ("the operation", "`List Devices`"),
+        ("the operation", "operation     Download Artifact"),
         ("the tenant that asked", "acme"),
         ("the tenant that was asked about", "globex"),
-        ("the request", "GET /api/management/v2/devauth/devices"),
+        ("the request", "GET /api/management/v1/deployments/artifacts/"),
         ("what the victim lost", "lost"),
-        ("the seed and the command", &format!("fleetproof run scenarios/neighbours.yaml --seed 1 --seeded-defect {DEFECT}")),
+        ("what came back", "came back     200"),
+        (
+            "the seed and the command",
+            &format!("fleetproof run scenarios/neighbours.yaml --seed 1 --seeded-defect {DEFECT}"),
+        ),
     ] {
         assert!(said.err.contains(part), "{what} is missing, `{part}`:\n{}", said.err);
     }

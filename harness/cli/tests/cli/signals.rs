@@ -23,10 +23,17 @@ pub(crate) fn waiting(folder: &Folder) -> Running {
 pub(crate) fn listens(process: u32) -> Vec<String> {
     let sockets: BTreeSet<String> = std::fs::read_dir(format!("/proc/{process}/fd"))
         .map(|entries| {
-            entries.flatten().filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.to_str()?.to_owned())).collect()
+            entries
+                .flatten()
+                .filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.to_str()?.to_owned()))
+                .collect()
         })
         .unwrap_or_default();
-    listening().into_iter().filter(|(_, inode)| sockets.contains(&format!("socket:[{inode}]"))).map(|(at, _)| at).collect()
+    listening()
+        .into_iter()
+        .filter(|(_, inode)| sockets.contains(&format!("socket:[{inode}]")))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// Every loopback address on which anybody listens, with its inode.
@@ -50,7 +57,11 @@ fn members(group: u32) -> Vec<String> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let stats = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
     // After the name, which may hold anything: state, parent, group.
-    stats.filter(|stat| stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(2)) == Some(&group.to_string())).collect()
+    stats
+        .filter(|stat| {
+            stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(2)) == Some(&group.to_string())
+        })
+        .collect()
 }
 
 /// The run's folder is whole, and says `interrupted` everywhere.
