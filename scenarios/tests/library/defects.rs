@@ -29,7 +29,9 @@ pub(crate) fn table() -> Vec<Detects> {
 fn parse(text: &str) -> Vec<Detects> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let pairs = lines.filter_map(|line| line.split_once(char::is_whitespace));
-    pairs.map(|(defect, scenario)| Detects { defect: defect.to_owned(), scenario: scenario.trim().to_owned() }).collect()
+    pairs
+        .map(|(defect, scenario)| Detects { defect: defect.to_owned(), scenario: scenario.trim().to_owned() })
+        .collect()
 }
 
 /// The catalogue of `fleetproof defects`.
@@ -50,7 +52,8 @@ pub(crate) fn complete(scenarios: &[String]) -> Result<()> {
     let catalogue: BTreeSet<String> = catalogue()?.into_iter().map(|defect| defect.name).collect();
     let table = table();
     let named: BTreeSet<String> = table.iter().map(|line| line.defect.clone()).collect();
-    let mut wrong: Vec<String> = catalogue.difference(&named).map(|defect| format!("nothing detects `{defect}`")).collect();
+    let mut wrong: Vec<String> =
+        catalogue.difference(&named).map(|defect| format!("nothing detects `{defect}`")).collect();
     wrong.extend(named.difference(&catalogue).map(|defect| format!("there is no defect `{defect}`")));
     let strange = table.iter().filter(|line| !scenarios.contains(&line.scenario));
     wrong.extend(strange.map(|line| format!("there is no scenario {}", line.scenario)));
@@ -85,7 +88,10 @@ pub(crate) fn covers(scenario: &str) -> Result<()> {
         let red = of_row.iter().filter(|defect| caught.contains(&defect.name)).count();
         if red < ENOUGH {
             let names: Vec<&str> = of_row.iter().map(|defect| defect.name.as_str()).collect();
-            wrong.push(format!("{row} needs {ENOUGH} defects that turn it red, detects.txt has {red} of {}", names.join(", ")));
+            wrong.push(format!(
+                "{row} needs {ENOUGH} defects that turn it red, detects.txt has {red} of {}",
+                names.join(", ")
+            ));
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }

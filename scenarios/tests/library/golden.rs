@@ -24,11 +24,15 @@ pub(crate) fn compare(scenario: &str, run: &Run) -> Result<()> {
     }
     if accepts() {
         let folder = place.parent().map_or(Ok(()), std::fs::create_dir_all);
-        return folder.and_then(|()| std::fs::write(&place, now)).map_err(|error| format!("{}: {error}", place.display()));
+        return folder
+            .and_then(|()| std::fs::write(&place, now))
+            .map_err(|error| format!("{}: {error}", place.display()));
     }
     let shown = difference(&then, &now);
     let name = place.strip_prefix(root()).unwrap_or(&place).display();
-    Err(format!("this is not what {name} says (- is the golden, + is the run); INSTA_UPDATE=always accepts it\n{shown}"))
+    Err(format!(
+        "this is not what {name} says (- is the golden, + is the run); INSTA_UPDATE=always accepts it\n{shown}"
+    ))
 }
 
 /// Verdict, claims, attempts, what they covered and what they did not.
@@ -36,10 +40,12 @@ pub(crate) fn summary(run: &Run) -> Result<String> {
     let mut text = String::new();
     for ended in run.all("ended")? {
         let word = ended["verdict"].as_str().unwrap_or_default();
-        writeln!(text, "{word}: {} claims, {} attempts", ended["claims"], ended["attempts"]).map_err(|e| e.to_string())?;
+        writeln!(text, "{word}: {} claims, {} attempts", ended["claims"], ended["attempts"])
+            .map_err(|e| e.to_string())?;
     }
     for judged in run.all("judged")? {
-        let (claim, verdict) = (judged["claim"].as_str().unwrap_or_default(), judged["verdict"].as_str().unwrap_or_default());
+        let (claim, verdict) =
+            (judged["claim"].as_str().unwrap_or_default(), judged["verdict"].as_str().unwrap_or_default());
         writeln!(text, "  {claim}: {verdict}").map_err(|e| e.to_string())?;
     }
     for coverage in run.all("coverage")? {

@@ -77,9 +77,8 @@ fn holds(scenario: &str) -> Result<()> {
 fn replays(scenario: &str) -> Result<()> {
     let first = run(scenario, "first", &["--seed", "1"])?;
     first.ends_with(0)?;
-    let (again, other) = beside_a_loaded_core(|| {
-        (run(scenario, "again", &["--seed", "1"]), run(scenario, "other", &["--seed", "2"]))
-    });
+    let (again, other) =
+        beside_a_loaded_core(|| (run(scenario, "again", &["--seed", "1"]), run(scenario, "other", &["--seed", "2"])));
     let (again, other) = (again?, other?);
     if let Some((line, (then, now))) =
         (1..).zip(first.journal.lines().zip(again.journal.lines())).find(|(_, (then, now))| then != now)

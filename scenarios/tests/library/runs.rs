@@ -20,7 +20,10 @@ pub(crate) fn binary() -> Result<PathBuf> {
     if binary.is_file() {
         return Ok(binary);
     }
-    Err(format!("{} is not built: `cargo build -p fleetproof` makes it, with --release for tests in release", binary.display()))
+    Err(format!(
+        "{} is not built: `cargo build -p fleetproof` makes it, with --release for tests in release",
+        binary.display()
+    ))
 }
 
 /// What the binary says on standard output.
