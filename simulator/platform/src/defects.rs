@@ -136,13 +136,13 @@ catalogue! {
         "Creating a user writes two audit entries.";
     AuditInChildsLog "audit-in-childs-log" "P7" audit:
         "The provider's changes to a child are written to the child's log.";
-    AuditShowsChildren "audit-shows-children" "P7" isolation:
+    AuditShowsChildren "audit-shows-children" "P7" audit:
         "The provider reads its children's audit entries in its own log.";
-    AuditSearchForgetsTenant "audit-search-forgets-tenant" "P7" isolation:
+    AuditSearchForgetsTenant "audit-search-forgets-tenant" "P7" access:
         "The audit log searched by object id shows the entries of other tenants.";
     ViewerMayWrite "viewer-may-write" "P4" access:
         "Whoever may see devices and releases may change them.";
-    ProviderSeesIntoChild "provider-sees-into-child" "P2" isolation:
+    ProviderSeesIntoChild "provider-sees-into-child" "P2" access:
         "The provider's admin reads a child's users by id.";
     UserListForgetsTenant "user-list-forgets-tenant" "P2" isolation:
         "The list of users, asked by e-mail, shows users of other tenants.";
@@ -152,7 +152,7 @@ catalogue! {
         "A user can be given a role that only another tenant has.";
     TenantFromBody "tenant-from-body" "P2" isolation:
         "A tenant_id in the body of a user creation puts the user into that tenant.";
-    AccountTakenOver "account-taken-over" "P2" isolation:
+    AccountTakenOver "account-taken-over" "P2" access:
         "Whoever takes a foreign user into the own tenant can set her password, and so get into hers.";
     TenantFromHeader "tenant-from-header" "P6" access:
         "A header with a tenant's id moves a user there for one request.";
@@ -188,7 +188,7 @@ catalogue! {
         "A deployment to a group goes to every device of the tenant.";
     GroupDeploymentCrossesTenants "group-deployment-crosses-tenants" "P8" isolation:
         "A deployment to a group reaches the group of that name in other tenants.";
-    DeploymentReachesForeignDevice "deployment-reaches-foreign-device" "P8" untouched:
+    DeploymentReachesForeignDevice "deployment-reaches-foreign-device" "P8" isolation:
         "A deployment to the id of another tenant's device reaches that device.";
     DeploymentLogForgetsTenant "deployment-log-forgets-tenant" "P2" isolation:
         "The log of a device in a deployment can be read by every tenant.";
