@@ -39,7 +39,7 @@ impl Options {
 /// Headers by which gateways are known to hand on a tenant.
 const TENANT_HEADERS: [&str; 4] = ["X-Tenant-Id", "X-MEN-Tenant", "X-Forwarded-Tenant", "X-Organization-Id"];
 /// Query parameters that stretch, shift or reorder a list, with values.
-const PAGING: [(&str, &str); 7] = [
+const PAGING: [(&str, &str); 15] = [
     ("per_page", "500"),
     ("per_page", "-1"),
     ("page", "0"),
@@ -47,6 +47,14 @@ const PAGING: [(&str, &str); 7] = [
     ("limit", "-1"),
     ("sort", "tenant_id:asc"),
     ("sort", "asc"),
+    ("status", "accepted"),
+    ("status", "pending"),
+    ("status", "inprogress"),
+    ("has_group", "true"),
+    ("created_after", "0"),
+    ("created_before", "4000000000"),
+    ("type", "software"),
+    ("actor_type", "user"),
 ];
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "PATCH", "DELETE"];
 
@@ -55,6 +63,9 @@ const METHODS: [&str; 5] = ["GET", "PUT", "POST", "PATCH", "DELETE"];
 pub fn isolation(surfaces: &Surfaces, between: &[Party], options: &Options) -> Compiled {
     let exemptions = exemptions();
     let methods = declared_methods(surfaces);
+    let takes_in = surfaces.known.iter().any(|surface| {
+        surface.slots.iter().any(|slot| slot.kind == Kind::User && due(surface, slot.kind) == Some(Due::Allowed))
+    });
     let mut compiled = Compiled { operations: surfaces.unknown.len(), ..Compiled::default() };
     let mut covered = BTreeSet::new();
     let mut reasons: BTreeMap<usize, String> = BTreeMap::new();
@@ -71,6 +82,7 @@ pub fn isolation(surfaces: &Surfaces, between: &[Party], options: &Options) -> C
                     options,
                     exemptions: &exemptions,
                     methods: &methods,
+                    takes_in,
                     out: Vec::new(),
                     reason: None,
                 };
@@ -149,6 +161,8 @@ struct Compiler<'a> {
     options: &'a Options,
     exemptions: &'a [Exemption],
     methods: &'a BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// Some operation takes another tenant's user in.
+    takes_in: bool,
     out: Vec<Attempt>,
     reason: Option<String>,
 }
@@ -199,6 +213,7 @@ impl<'a> Compiler<'a> {
                 self.own_beside_foreign();
                 self.capitals();
                 self.twins();
+                self.take_over();
                 self.tenant_context();
                 self.credentials();
                 self.lists();
@@ -475,6 +490,31 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// H4: a foreign user, taken in and then given another password.
+    fn take_over(&mut self) {
+        let identity = self.mightiest();
+        let surface = self.surface;
+        if !self.takes_in || surface.does != Does::Change || surface.object != Kind::User || !self.may(&identity) {
+            return;
+        }
+        let about = |slot: &&Slot| matches!(slot.kind, Kind::User | Kind::Email);
+        let slots: Vec<&Slot> = surface.required().filter(about).collect();
+        if !slots.iter().any(|slot| slot.kind == Kind::User) {
+            return;
+        }
+        let password = Tamper::Field { name: "password".to_owned(), value: "\"taken over by fleetproof\"".to_owned() };
+        self.push(Draft {
+            tool: tools::TAKE_OVER,
+            variant: "password",
+            identity,
+            attacked: &slots,
+            fill: Fill::Victims,
+            tamper: vec![Tamper::Joined, password],
+            control: Control::Victim,
+            oracles: vec![Oracle::Unchanged, Oracle::NoCanary],
+        });
+    }
+
     /// H3: the victim's tenant in headers, query and host.
     fn tenant_context(&mut self) {
         let identity = self.mightiest();
@@ -626,10 +666,12 @@ impl<'a> Compiler<'a> {
         if !self.surface.does.shows_many() || !self.may(&identity) {
             return;
         }
-        for (name, value) in PAGING {
-            if !self.surface.parameters.iter().any(|known| known == name) {
-                continue;
-            }
+        let declared = &self.surface.parameters;
+        let known = PAGING.into_iter().filter(|(name, _)| declared.iter().any(|known| known == name));
+        // Whatever else a list can be asked by, with a value that means nothing.
+        let others = declared.iter().filter(|name| PAGING.iter().all(|(known, _)| name != known));
+        let all: Vec<(&str, &str)> = known.chain(others.map(|name| (name.as_str(), "true"))).collect();
+        for (name, value) in all {
             self.push(Draft {
                 tool: tools::PAGING,
                 variant: &format!("{name}={value}"),

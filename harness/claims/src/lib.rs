@@ -14,7 +14,7 @@ mod states;
 mod tools;
 
 pub use access::{Subject, access};
-pub use answer::{Canaries, Reply, canonical, difference, masked};
+pub use answer::{Canaries, Reply, canonical, difference, masked, without_credentials};
 pub use exemptions::{Exemption, exemptions};
 pub use isolation::{Options, Party, isolation};
 pub use judge::{Outcome, Record, Ruling, expected, judge};

@@ -634,6 +634,8 @@ pub enum Tamper {
     },
     /// The slot with this key is written in capitals (an id is still the same id, or it is none).
     Capitals(String),
+    /// The victim's user is first made a member of the actor's tenant, where that is allowed.
+    Joined,
     /// Another method than the declared one.
     Method(String),
     /// The operation gives a signed link to the actor's own artifact; that link is bent, and followed by nobody.

@@ -85,6 +85,10 @@ tools! {
         "another one's name with an own secret gets no credential",
         "the victim gets one with its own secret",
         "unauthenticated; victim unchanged; no canary";
+    TAKE_OVER = "h4-take-over", "H4 credentials", "isolation",
+        "who takes another tenant's user into the own tenant gets no power over her account",
+        "the victim's admin changes the user",
+        "the user as her own tenant sees her unchanged, her password still opens; no canary";
     SIGNED_LINK = "h5-signed-link", "H5 signed links", "isolation",
         "a signed link opens the one object that it was signed for",
         "the victim's own link opens the object",

@@ -1,7 +1,7 @@
 //! Judging attempts, and comparing answers.
 
 use fleetproof_claims::model::*;
-use fleetproof_claims::{Canaries, Record, Reply, Ruling, canonical, difference, judge, masked};
+use fleetproof_claims::{Canaries, Record, Reply, Ruling, canonical, difference, judge, masked, without_credentials};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -166,6 +166,16 @@ fn answers_equal_but_for_ids_times_and_tokens_are_canonically_equal() {
         "no device ‹it› here: ‹token› ‹number›"
     );
     assert_eq!(masked("</users?email=a%40b.test>", &["a@b.test"]), "</users?email=‹it›>");
+}
+
+#[test]
+fn what_is_told_of_an_answer_holds_no_credential() {
+    let link = r#"{"uri":"http://p/storage/a?expires=12&Signature=t9AHbw4i_UW-LJr","token":"eyJh.eyJi.c2ln"}"#;
+    let told = r#"{"uri":"http://p/storage/a?expires=12&Signature=‹seal›","token":"‹token›"}"#;
+    assert_eq!(without_credentials(link), told);
+    assert_eq!(masked("?X-Amz-Signature=abc&sig=ü", &[]), "?X-Amz-Signature=‹seal›&sig=ü");
+    let reply = Reply { status: 200, headers: &[], body: br#"{"a":[{"tenant_token":"secret"}]}"# };
+    assert!(!canonical(reply, &[]).contains("secret"));
 }
 
 #[test]

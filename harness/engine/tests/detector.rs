@@ -230,31 +230,67 @@ fn a_child_without_a_place_for_a_device_has_its_device_attempts_listed_as_not_ma
     });
 }
 
-/// The defects that `isolation` must catch, and between whom they show.
-#[test]
-fn isolation_catches_every_seeded_defect_that_it_must() {
-    let mut missed = Vec::new();
-    for defect in defects::catalogue().iter().filter(|defect| defect.caught_by == "isolation") {
-        let (detection, before, living) = on_stage(Some(defect.name), async |stage| {
+/// Plants a defect and makes the attempts: first between two children, then with their provider.
+fn caught(name: &'static str) {
+    let defect = defects::find(name).unwrap();
+    let attack = |between: &'static [&'static str]| {
+        on_stage(Some(name), async |stage| {
             let before = stage.living().await;
-            let (detection, _) = stage.isolation(&stage.compiled(ALL)).await;
-            (detection, before, stage.living().await)
-        });
-        if detection.verdict != Verdict::Failed {
-            missed.push(defect.name);
-            continue;
-        }
-        assert_eq!(living, before, "{}", defect.name);
-        let mut first = detection.clone();
-        first.findings.retain(|finding| finding.verdict == Verdict::Failed);
-        let caught: BTreeSet<&str> = first.findings.iter().map(|finding| finding.tool.as_str()).collect();
-        let caught = caught.into_iter().collect::<Vec<_>>().join(" ");
-        first.findings.truncate(2);
-        insta::with_settings!({ snapshot_suffix => defect.name, description => defect.breaks, omit_expression => true }, {
-            insta::assert_snapshot!(format!("caught by: {caught}\n\n{}", findings(&first)));
-        });
+            let (detection, _) = stage.isolation(&stage.compiled(between)).await;
+            assert_eq!(stage.living().await, before, "left as found, whatever was let in");
+            detection
+        })
+    };
+    let mut detection = attack(CHILDREN);
+    if detection.verdict != Verdict::Failed {
+        detection = attack(ALL);
     }
-    assert_eq!(missed, Vec::<&str>::new());
+    assert_eq!(detection.verdict, Verdict::Failed, "{name} was missed");
+    detection.findings.retain(|finding| finding.verdict == Verdict::Failed);
+    let tools: BTreeSet<&str> = detection.findings.iter().map(|finding| finding.tool.as_str()).collect();
+    let tools = tools.into_iter().collect::<Vec<_>>().join(", ");
+    detection.findings.truncate(2);
+    let text = format!("{}\ncaught by: {tools}\n\n{}", defect.breaks, findings(&detection));
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, text) });
+}
+
+macro_rules! must_be_caught {
+    ($($test:ident = $name:literal,)*) => {
+        const CAUGHT: &[&str] = &[$($name,)*];
+        $(#[test] fn $test() { caught($name); })*
+    };
+}
+
+must_be_caught! {
+    audit_shows_children = "audit-shows-children",
+    audit_search_forgets_tenant = "audit-search-forgets-tenant",
+    provider_sees_into_child = "provider-sees-into-child",
+    user_list_forgets_tenant = "user-list-forgets-tenant",
+    foreign_user_forbidden = "foreign-user-forbidden",
+    foreign_role_taken = "foreign-role-taken",
+    tenant_from_body = "tenant-from-body",
+    account_taken_over = "account-taken-over",
+    tenant_from_header = "tenant-from-header",
+    group_deployment_crosses_tenants = "group-deployment-crosses-tenants",
+    deployment_reaches_foreign_device = "deployment-reaches-foreign-device",
+    device_list_forgets_tenant = "device-list-forgets-tenant",
+    inventory_search_forgets_tenant = "inventory-search-forgets-tenant",
+    download_forgets_tenant = "download-forgets-tenant",
+    link_seals_expiry_only = "link-seals-expiry-only",
+    foreign_device_forbidden = "foreign-device-forbidden",
+    device_token_opens_management = "device-token-opens-management",
+    deployment_log_forgets_tenant = "deployment-log-forgets-tenant",
+}
+
+#[test]
+fn every_defect_that_isolation_must_catch_has_a_test() {
+    let due: BTreeSet<&str> = defects::catalogue()
+        .iter()
+        .filter(|defect| defect.caught_by == "isolation")
+        .map(|defect| defect.name)
+        .collect();
+    let tested: BTreeSet<&str> = CAUGHT.iter().copied().collect();
+    assert_eq!(due.difference(&tested).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 #[test]

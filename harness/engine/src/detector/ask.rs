@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// What canary devices say that they are.
-const DEVICE_TYPE: &str = "fleetproof-sim";
+pub(super) const DEVICE_TYPE: &str = "fleetproof-sim";
 
 /// Which of the requests of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,7 +285,7 @@ impl Field {
                     }
                 }
                 Tamper::Method(method) => request.method.clone_from(method),
-                Tamper::Capitals(_) | Tamper::Link(_) => {}
+                Tamper::Capitals(_) | Tamper::Link(_) | Tamper::Joined => {}
             }
         }
         let told = super::tell::request(&request.method, &request.target, &request.body, &surface.body);

@@ -1,5 +1,6 @@
 //! A tenant's side in the attempts: canary users of every role, a canary device, and objects with its word in them.
 
+use super::round::gone;
 use super::{DetectorError, Seat};
 use fleetproof_claims::Canaries;
 use fleetproof_claims::model::{Identity, Kind, Role, Slot, Surface};
@@ -24,9 +25,10 @@ impl Names {
         Self { label: label.to_owned(), next: AtomicU32::new(0) }
     }
 
-    /// Whether an attempt gave this name to something.
-    pub(super) fn is_stray(&self, name: &str) -> bool {
-        ["stray", "nothing", "twin"].iter().any(|stem| name.starts_with(&format!("{stem}-{}-", self.label)))
+    /// Whether this detector gave this name to something.
+    pub(super) fn is_ours(&self, name: &str) -> bool {
+        let ours = format!("-{}-", self.label);
+        ["stray", "nothing", "twin", "canary"].iter().any(|stem| name.starts_with(stem)) && name.contains(&ours)
     }
 
     /// `stem-label-17`.
@@ -78,7 +80,7 @@ impl Set {
             mender.remove(by, made).await?;
         }
         match &self.child {
-            Some(child) => super::round::gone(mender.remove_tenant(by, child).await),
+            Some(child) => gone(mender.remove_tenant(by, child).await),
             None => Ok(()),
         }
     }
@@ -245,43 +247,67 @@ impl Camp {
         names: &Names,
     ) -> Result<(), DetectorError> {
         let by = self.admin()?;
-        self.sweep(mender, surfaces, names).await?;
         self.estate.remove(mender, by).await?;
         for (made, session) in self.users.values() {
-            super::round::gone(mender.logout(session).await)?;
+            gone(mender.logout(session).await)?;
             mender.remove(&self.seat.admin, made).await?;
         }
-        Ok(())
+        self.sweep(mender, surfaces, names).await
     }
 
     /// Removes whatever attempts have left here: on a sound platform nothing, on a broken one what was let in.
     async fn sweep(&self, mender: &Mender, surfaces: &[Surface], names: &Names) -> Result<(), DetectorError> {
-        let by = self.admin()?;
+        let by = &self.seat.admin;
         let knows = |operation: &str| surfaces.iter().any(|surface| surface.operation == operation);
-        let stray = |name: &str| names.is_stray(name);
+        let stray = |name: &str| names.is_ours(name);
         for user in mender.users(by).await?.into_iter().filter(|user| stray(&user.email)) {
-            super::round::gone(mender.remove_user(by, &user.id).await)?;
+            gone(mender.remove_user(by, &user.id).await)?;
         }
         for role in mender.roles(by).await?.into_iter().filter(|role| stray(role)) {
-            super::round::gone(mender.remove_role(by, &role).await)?;
+            gone(mender.remove_role(by, &role).await)?;
+        }
+        if knows("Deployments V1 List Deployments") {
+            for deployment in mender.deployments(by).await?.into_iter().filter(|d| stray(&d.name)) {
+                gone(mender.abort(by, &deployment.id).await)?;
+            }
         }
         if knows("DeviceAuth Management List Devices") {
             let devices = mender.devices(by, None).await?;
             for device in devices.into_iter().filter(|d| d.identity.get("serial").is_some_and(|name| stray(name))) {
-                super::round::gone(mender.decommission(by, &device.id).await)?;
+                gone(mender.decommission(by, &device.id).await)?;
             }
         }
-        if knows("Deployments V1 List Deployments") {
-            for deployment in mender.deployments(by).await?.into_iter().filter(|d| stray(&d.name)) {
-                super::round::gone(mender.abort(by, &deployment.id).await)?;
-            }
+        for id in self.listed(mender, surfaces, "List Artifacts", &stray).await? {
+            gone(mender.remove_artifact(by, &id).await)?;
+        }
+        for id in self.listed(mender, surfaces, "List Filters", &stray).await? {
+            gone(mender.remove_filter(by, &id).await)?;
         }
         if self.seat.provider {
             for child in mender.tenants(by).await?.into_iter().filter(|child| stray(&child.name)) {
-                super::round::gone(mender.remove_tenant(by, &child.id).await)?;
+                gone(mender.remove_tenant(by, &child.id).await)?;
             }
         }
         Ok(())
+    }
+
+    /// The ids of those entries of a list whose name is of the attempts' making.
+    async fn listed(
+        &self,
+        mender: &Mender,
+        surfaces: &[Surface],
+        operation: &str,
+        stray: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, DetectorError> {
+        let Some(surface) = surfaces.iter().find(|surface| surface.operation == operation) else {
+            return Ok(Vec::new());
+        };
+        let request = build(surface, &Fills::default())?;
+        let answer = mender.send(&self.seat.admin, Mender::door(&surface.path), request).await?;
+        let rows = answer.json().unwrap_or_default();
+        let text = |row: &Value, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let ours = rows.as_array().into_iter().flatten().filter(|row| stray(&text(row, "name")));
+        Ok(ours.map(|row| text(row, "id")).collect())
     }
 
     /// The session of an identity of this tenant; an error text when it has none.
@@ -299,6 +325,8 @@ impl Camp {
         match slot.kind {
             Kind::Tenant => Some(self.seat.at.id.to_string()),
             Kind::TenantToken => None,
+            // A change to a user stands in every audit log.
+            Kind::Any => self.estate.find(Kind::User).and_then(|made| made.id(Kind::User)).map(str::to_owned),
             Kind::Word => {
                 Some(if surface.path.contains("/deployments/") { "storage" } else { "max_devices" }.to_owned())
             }

@@ -36,9 +36,11 @@ impl Field {
         }
         let Some((thing, have)) = self.needed(surface, camp) else { return Ok(Set::default()) };
         let name = alike.map_or_else(|| self.names.fresh(&camp.word), str::to_owned);
-        if thing == Thing::Group && surface.does == Does::Create && camp.device.is_some() {
-            // Only devices that are in can be reached through a group.
-            let device = self.mender.make(by, Thing::AcceptedDevice, &self.names.fresh(&camp.word), &have).await?;
+        let reaches = surface.does == Does::Create && camp.device.is_some();
+        if thing == Thing::Group && (reaches || alike.is_some()) {
+            // Only devices that are in can be reached through a group. Twins share its name, not their devices'.
+            let member = if reaches { Thing::AcceptedDevice } else { Thing::PendingDevice };
+            let device = self.mender.make(by, member, &self.names.fresh(&camp.word), &have).await?;
             let ids = device.ids.get(&Kind::Device).map(|id| (Kind::Device, id.clone()));
             let group = self.mender.make(by, thing, &name, &ids.into_iter().collect()).await?;
             return Ok(Set { made: vec![device, group], child: None });
@@ -60,7 +62,7 @@ impl Field {
         Some(match surface.object {
             // A deployment stays in the history of its device: the standing one is not for that.
             _ if surface.does == Does::Create && surface.required().any(|slot| slot.kind == Kind::Device) => {
-                (Thing::PendingDevice, Have::new())
+                (if is_in { Thing::AcceptedDevice } else { Thing::PendingDevice }, Have::new())
             }
             _ if names(Kind::Deployment) => (Thing::Deployment, standing(&[Kind::Device, Kind::Release])),
             // The device of such a deployment is made with it.

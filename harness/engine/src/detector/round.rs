@@ -1,6 +1,6 @@
 //! A round: all attempts upon one operation in one direction, their controls, and the judgement.
 
-use super::ask::{Asked, Scene, Sides, Unasked};
+use super::ask::{Asked, DEVICE_TYPE, Scene, Sides, Unasked};
 use super::camp::{Camp, Set, login};
 use super::prey::{consumes, is_about_children};
 use super::{DetectorError, Field, tell};
@@ -8,9 +8,10 @@ use fleetproof_claims::model::{
     Attempt, Audience, Compiled, Control, Does, Fill, Identity, Kind, Oracle, Refusal, Role, Surface, Tamper,
 };
 use fleetproof_claims::{Record, Ruling, judge};
-use fleetproof_dialects::mender::fill::Fills;
+use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::objects::{Have, Made, Thing};
 use fleetproof_dialects::mender::refusals::refusal;
+use fleetproof_dialects::mender::roles::OBSERVER;
 use fleetproof_dialects::mender::{Mender, Session};
 use fleetproof_dialects::{Answer, DialectError};
 use fleetproof_journal::{Attempted, What};
@@ -40,13 +41,13 @@ pub(super) fn gone<T>(result: Result<T, DialectError>) -> Result<(), DetectorErr
     }
 }
 
-/// Makes all attempts, round by round.
+/// Makes all attempts, round by round. Those that were judged before an error are in `attempted`.
 pub(super) async fn all(
     field: &Field,
     compiled: &Compiled,
     emit: &mut (dyn FnMut(What) + Send),
-) -> Result<Vec<Attempted>, DetectorError> {
-    let mut attempted = Vec::new();
+    attempted: &mut Vec<Attempted>,
+) -> Result<(), DetectorError> {
     let mut rest = compiled.attempts.as_slice();
     while let Some(first) = rest.first() {
         let direction = (&first.actor.tenant, &first.victim);
@@ -70,16 +71,20 @@ pub(super) async fn all(
             }
         }
     }
-    Ok(attempted)
+    Ok(())
 }
 
 /// What a round leaves behind for its end: askers that were made, and who removes them.
 #[derive(Default)]
-struct Leftovers(Vec<(Session, Made)>);
+struct Leftovers {
+    made: Vec<(Session, Made)>,
+    /// What the victim's devices were offered right after the attack.
+    offered: Option<String>,
+}
 
 impl Leftovers {
     async fn remove(self, mender: &Mender) -> Result<(), DetectorError> {
-        for (by, made) in self.0.into_iter().rev() {
+        for (by, made) in self.made.into_iter().rev() {
             mender.remove(&by, &made).await?;
         }
         Ok(())
@@ -118,7 +123,7 @@ impl Field {
         }
         let after = self.look(surface, &prey, owner, victim, looked).await?;
         let moved = before != after;
-        for trial in &mut trials {
+        for trial in trials.iter_mut().filter(|trial| trial.record.before.is_none()) {
             trial.record.before.clone_from(&before);
             trial.record.after = if moved { None } else { after.clone() };
         }
@@ -216,8 +221,10 @@ impl Field {
             let sides = Sides { attacker, own: if inside { &prey } else { &own }, victim, prey: &prey };
             let mut again = self.try_one(attempt, surface, &sides).await?;
             let after = self.look(surface, &prey, owner, victim, true).await?;
-            again.record.before = before;
-            again.record.after = after;
+            if again.record.before.is_none() {
+                again.record.before = before;
+                again.record.after = after;
+            }
             *trial = again;
             self.dispose(&own, attacker.admin()?).await?;
             self.dispose(&prey, &maker).await?;
@@ -251,10 +258,11 @@ impl Field {
             Some((own, prey)) => &Sides { attacker: sides.attacker, own, victim: sides.victim, prey },
             None => sides,
         };
-        let twin_before = match &twins {
+        let before = match &twins {
             Some((_, prey)) => Some(prey.look(&self.mender, sides.victim.admin()?).await?),
             None => None,
         };
+        let offered = self.offered(surface, sides.prey).await?;
         let mut leftovers = Leftovers::default();
         let asked = self.ask_beside(attempt, surface, sides, Scene::Attack, &mut leftovers).await?;
         let mut trial = Trial::default();
@@ -269,7 +277,7 @@ impl Field {
             let plain = self.ask_as(attempt, surface, sides, Scene::Plain, &mut leftovers).await?;
             trial.record.without = Some(plain.canonical());
         }
-        let slot = unseen.then(|| attempt.attacked.first()).flatten().or_else(|| self.names_somebody(attempt, surface));
+        let slot = unseen.then(|| attempt.attacked.first()).flatten().or_else(|| self.names_somebody(attempt));
         trial.record.refusal =
             refusal(surface, slot.map(String::as_str), &asked.answer, trial.nothing.as_ref().map(|n| &n.answer));
         trial.record.status = asked.answer.status;
@@ -279,23 +287,29 @@ impl Field {
         trial.record.leaked = found.into_iter().map(str::to_owned).collect();
         trial.asked = Some(asked);
         if let Some((own, prey)) = &twins {
-            let after = prey.look(&self.mender, sides.victim.admin()?).await?;
-            if twin_before.as_ref() != Some(&after) {
-                trial.record.leaked.push(format!(
-                    "its twin altered: {}",
-                    fleetproof_claims::difference(&twin_before.unwrap_or_default(), &after).unwrap_or_default()
-                ));
+            trial.record.after = Some(prey.look(&self.mender, sides.victim.admin()?).await?);
+            trial.record.before = before;
+            if attempt.tamper.contains(&Tamper::Joined)
+                && let Some(user) = prey.find(Kind::User).and_then(|made| made.id(Kind::User))
+            {
+                gone(self.mender.remove_user(sides.attacker.admin()?, user).await)?;
             }
-            self.dispose(&own, sides.attacker.admin()?).await?;
-            self.dispose(&prey, sides.victim.admin()?).await?;
+            self.dispose(own, sides.attacker.admin()?).await?;
+            self.dispose(prey, sides.victim.admin()?).await?;
+        }
+        if let (Some(before), Some(after)) = (offered, leftovers.offered.take())
+            && before != after
+        {
+            (trial.record.before, trial.record.after) = (Some(before), Some(after));
         }
         leftovers.remove(&self.mender).await?;
         Ok(trial)
     }
 
     /// A refusal of a kind that belongs to the attacked slot (a taken address), not to the asker.
-    fn names_somebody<'a>(&self, attempt: &'a Attempt, _: &Surface) -> Option<&'a String> {
-        let of_slot = |oracle: &Oracle| matches!(oracle, Oracle::Kind(kind) if !matches!(kind, Refusal::Forbidden | Refusal::Unauthenticated));
+    fn names_somebody<'a>(&self, attempt: &'a Attempt) -> Option<&'a String> {
+        let of_asker = |kind: &Refusal| matches!(kind, Refusal::Forbidden | Refusal::Unauthenticated);
+        let of_slot = |oracle: &Oracle| matches!(oracle, Oracle::Kind(kind) if !of_asker(kind));
         attempt.oracles.iter().any(of_slot).then(|| attempt.attacked.first()).flatten()
     }
 
@@ -319,22 +333,37 @@ impl Field {
         Ok(lacking.filter(|_| concerns))
     }
 
-    /// Why a deployment to a group cannot be tried: only devices that are in are reached through one.
+    /// Why a deployment to a group cannot be tried: only devices that are in are reached through one, and the tenant whose
+    /// group is named, or who makes the control, has none.
     fn lacks_members(&self, attempt: &Attempt, surface: &Surface, sides: &Sides<'_>) -> Option<String> {
-        let reaches = surface.does == Does::Create && surface.required().any(|slot| slot.kind == Kind::Group);
-        if !reaches || surface.object != Kind::Deployment || matches!(attempt.actor.identity, Identity::Nobody) {
+        let mut groups = surface.required().filter(|slot| slot.kind == Kind::Group);
+        let group = groups.next().filter(|_| surface.does == Does::Create && surface.object == Kind::Deployment)?;
+        if matches!(attempt.actor.identity, Identity::Nobody) {
             return None;
         }
-        [sides.attacker, sides.victim].into_iter().find_map(|camp| camp.no_device.clone())
+        let names_own = matches!(attempt.fills.get(&group.key()), None | Some(Fill::Own | Fill::OwnThenVictims));
+        let own = names_own || !matches!(attempt.control, Control::Victim);
+        let victims = !names_own || matches!(attempt.control, Control::Victim);
+        let lacking = |needed: bool, camp: &Camp| camp.no_device.clone().filter(|_| needed);
+        lacking(own, sides.attacker).or_else(|| lacking(victims, sides.victim))
     }
 
-    /// Two objects of one name, one in each tenant, for an attempt about twins.
+    /// What an attempt needs for itself alone, own and victim's: two objects of one name, or a user who belongs to
+    /// both tenants.
     async fn twins(
         &self,
         attempt: &Attempt,
         surface: &Surface,
         sides: &Sides<'_>,
     ) -> Result<Option<(Set, Set)>, DetectorError> {
+        if attempt.tamper.contains(&Tamper::Joined) {
+            let prey = self.throw_away(surface, sides.victim, sides.victim.admin()?, None).await?;
+            if let Some(user) = prey.find(Kind::User).and_then(|made| made.id(Kind::User)) {
+                let at = &*sides.attacker.seat.at.id;
+                self.mender.assign_user(sides.attacker.admin()?, user, &[at], OBSERVER).await?;
+            }
+            return Ok(Some((Set::default(), prey)));
+        }
         if !attempt.fills.values().any(|fill| *fill == Fill::Twin) {
             return Ok(None);
         }
@@ -393,8 +422,28 @@ impl Field {
         }
         let tamper = if scene == Scene::Plain { &[][..] } else { &attempt.tamper[..] };
         let asked = self.ask(&by, surface, &fills, (tamper, scene), sides).await?;
+        if scene == Scene::Attack {
+            leftovers.offered = self.offered(surface, sides.prey).await?;
+        }
         self.undo(surface, sides.attacker, &by, &fills, &asked.answer).await?;
         Ok(asked)
+    }
+
+    /// What the victim's devices are offered, when a deployment is begun: the answer to the attacker does not tell
+    /// whom it reaches.
+    async fn offered(&self, surface: &Surface, prey: &Set) -> Result<Option<String>, DetectorError> {
+        let poll = self.surfaces.iter().find(|surface| surface.operation == "Check Update Depends");
+        let device = prey.made.iter().find_map(|made| made.device.as_ref());
+        let (Some(poll), Some(device)) = (poll, device) else { return Ok(None) };
+        if surface.does != Does::Create || surface.object != Kind::Deployment {
+            return Ok(None);
+        }
+        let fills = Fills::default().slot("body:artifact_name", "factory").mark("device_type", DEVICE_TYPE);
+        let request = build(poll, &fills)?;
+        let answer = self.mender.send(device, Mender::door(&poll.path), request).await?;
+        let offer = answer.json().and_then(|offer| Some(offer.pointer("/artifact/artifact_name")?.to_string()));
+        let offer = offer.unwrap_or_else(|| format!("\"nothing ({})\"", answer.status));
+        Ok(Some(format!("{{\"device is offered\":{offer}}}")))
     }
 
     /// Somebody with this role who may be logged out and given another password.
@@ -408,7 +457,7 @@ impl Field {
         let made = self.mender.make(&camp.seat.admin, Thing::User(role), &name, &Have::new()).await?;
         let session = login(&self.mender, &made, &camp.seat).await?;
         let password = made.secret.as_ref().map(|secret| secret.reveal().to_owned()).unwrap_or_default();
-        leftovers.0.push((camp.seat.admin.clone(), made));
+        leftovers.made.push((camp.seat.admin.clone(), made));
         Ok((session, password))
     }
 
@@ -504,7 +553,7 @@ impl Field {
         let Some(surface) = self.surfaces.iter().find(|s| s.operation == "List User Personal Access Tokens") else {
             return Ok(());
         };
-        let request = fleetproof_dialects::mender::fill::build(surface, &Default::default())?;
+        let request = build(surface, &Fills::default())?;
         let listed = self.mender.send(by, Mender::door(&surface.path), request).await?;
         let rows = listed.json().unwrap_or_default();
         let text =

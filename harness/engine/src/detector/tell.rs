@@ -3,7 +3,7 @@
 use super::ask::Asked;
 use super::round::Trial;
 use fleetproof_claims::model::{Attempt, BodyTemplate};
-use fleetproof_claims::{Outcome, Ruling};
+use fleetproof_claims::{Outcome, Ruling, without_credentials};
 use fleetproof_journal::{Attempted, Verdict};
 use serde_json::Value;
 
@@ -61,12 +61,8 @@ pub(super) fn answer(asked: &Asked) -> String {
         hide(&mut body);
         answer.body = body.to_string().into();
     }
-    let text = answer.shortened(BODY);
-    // Tokens are handed out as they are.
-    match text.find("eyJ") {
-        Some(at) => format!("{}‹token›", &text[..at]),
-        None => text,
-    }
+    answer.body = without_credentials(&answer.text()).into();
+    answer.shortened(BODY)
 }
 
 fn shortened(text: &str) -> String {
