@@ -23,9 +23,9 @@ pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<S
     }
     let changes: Vec<Change> = run.shared.changes();
     let (mut due, mut explained) = (Vec::new(), BTreeMap::new());
-    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut matched = Matched::new();
     for change in &changes {
-        let at = Owed { log: change.due.tenant.to_string(), entry: entry_due(&change.due, &rows, &mut taken) };
+        let at = Owed { log: change.due.tenant.to_string(), entry: entry_due(&change.due, &rows, &mut matched) };
         if change.due.demanded {
             due.push(at);
         } else {
@@ -68,24 +68,29 @@ fn entry_seen(row: &AuditRow) -> Entry {
     }
 }
 
-/// The entry that a change calls for. Where the answer did not tell the object's id, the log may: by the object's name.
-fn entry_due(due: &AuditDue, rows: &BTreeMap<String, Vec<AuditRow>>, taken: &mut BTreeSet<String>) -> Entry {
-    let named = |row: &&AuditRow| {
-        due.object_name.as_deref() == Some(row.object_name.as_str())
-            && *row.action == *due.action
-            && *row.object_type == *due.object_type
-            && !taken.contains(&row.object)
-    };
-    let object = match &due.object_id {
-        Some(id) => id.to_string(),
-        None => {
-            let found = rows.get(&*due.tenant).into_iter().flatten().find(named).map(|row| row.object.clone());
-            found.unwrap_or_else(|| due.object_name.as_deref().unwrap_or("?").to_owned())
+/// How many changes of one kind upon one name were matched with the log so far.
+type Matched = BTreeMap<(String, String, String, String), usize>;
+
+/// The entry that a change calls for. Where the answer did not tell the object's id, the log may: the first such change upon
+/// a name goes with the first such entry about that name, the second with the second.
+fn entry_due(due: &AuditDue, rows: &BTreeMap<String, Vec<AuditRow>>, matched: &mut Matched) -> Entry {
+    let object = match (&due.object_id, &due.object_name) {
+        (Some(id), _) => id.to_string(),
+        (None, None) => "?".to_owned(),
+        (None, Some(name)) => {
+            let same = |row: &&AuditRow| {
+                row.object_name == **name
+                    && row.action == *due.action
+                    && row.object_type == *due.object_type
+                    && row.actor == *due.actor
+            };
+            let key = (due.tenant.to_string(), due.action.to_string(), due.object_type.to_string(), name.to_string());
+            let nth = matched.entry(key).or_insert(0);
+            let found = rows.get(&*due.tenant).into_iter().flatten().filter(same).nth(*nth);
+            *nth += 1;
+            found.map_or_else(|| name.to_string(), |row| row.object.clone())
         }
     };
-    if due.object_id.is_none() {
-        taken.insert(object.clone());
-    }
     Entry {
         actor: due.actor.to_string(),
         action: due.action.to_string(),
