@@ -17,7 +17,8 @@ pub struct Subject {
     pub tenant: Party,
     /// The role there; none: no member.
     pub role: Option<Role>,
-    /// Where the user has a session when she is no member: the tenant, and her role in it.
+    /// Where the user has a session when she is no member: the tenant, and her role in it. Without one nothing can be
+    /// tried in her name, and all operations are uncovered.
     pub home: Option<(Party, Role)>,
     /// The tenant that has children, if the platform has one.
     pub provider: Option<String>,
@@ -95,11 +96,10 @@ fn attempt(index: usize, surface: &Surface, subject: &Subject, role: Role) -> At
 fn outsider(surfaces: &Surfaces, subject: &Subject) -> Compiled {
     let options = Options { provider: subject.provider.clone(), ..Options::default() };
     let Some((home, role)) = &subject.home else {
-        // Without a session anywhere she is nobody.
-        let nowhere = Party { name: format!("{}'s own", subject.user), provider: false, parent: None };
-        let mut compiled = isolation(surfaces, &[nowhere.clone(), subject.tenant.clone()], &options);
-        compiled.attempts.retain(|a| a.actor.identity == Identity::Nobody && a.actor.tenant == nowhere.name);
-        return renamed(compiled, surfaces);
+        // Without a session anywhere there is nothing to try with: `isolation` tries without any.
+        let all = surfaces.known.iter().map(|surface| surface.operation.clone());
+        let uncovered: Vec<String> = all.chain(surfaces.unknown.iter().cloned()).collect();
+        return Compiled { operations: uncovered.len(), uncovered, ..Compiled::default() };
     };
     let mut compiled = isolation(surfaces, &[home.clone(), subject.tenant.clone()], &options);
     let identity = Identity::User(*role);

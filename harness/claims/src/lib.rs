@@ -5,6 +5,8 @@
 
 mod access;
 mod answer;
+mod attacks;
+mod attempt;
 mod exemptions;
 mod isolation;
 mod judge;

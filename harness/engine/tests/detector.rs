@@ -17,10 +17,10 @@ use std::sync::Arc;
 const PASSWORD: &str = "correct horse battery staple";
 
 /// A provider with two children, each with a first admin.
-pub struct Stage {
-    pub mender: Mender,
-    pub surfaces: Surfaces,
-    pub seats: BTreeMap<&'static str, Seat>,
+struct Stage {
+    mender: Mender,
+    surfaces: Surfaces,
+    seats: BTreeMap<&'static str, Seat>,
 }
 
 impl Stage {

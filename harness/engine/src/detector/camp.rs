@@ -152,24 +152,23 @@ impl Camp {
         seat: &Seat,
         names: &Names,
     ) -> Result<Self, DetectorError> {
-        let word = format!("canary-{}-{}", seat.at.name, names.label);
-        let mut users = BTreeMap::new();
-        for role in Role::ALL {
-            let made = mender.make(&seat.admin, Thing::User(role), &names.fresh(&word), &Have::new()).await?;
-            let session = login(mender, &made, seat).await?;
-            users.insert(role, (made, session));
-        }
         let mut camp = Self {
             seat: seat.clone(),
-            word,
-            users,
+            word: format!("canary-{}-{}", seat.at.name, names.label),
+            users: BTreeMap::new(),
             device: None,
             no_device: None,
             estate: Set::default(),
             canaries: Canaries::new([]),
         };
-        camp.settle(mender, surfaces, names).await?;
-        Ok(camp)
+        match camp.settle(mender, surfaces, names).await {
+            Ok(()) => Ok(camp),
+            Err(error) => {
+                // The first error is the one to tell.
+                drop(camp.sweep(mender, surfaces, names).await);
+                Err(error)
+            }
+        }
     }
 
     /// The canary admin.
@@ -177,8 +176,14 @@ impl Camp {
         self.users.get(&Role::Admin).map(|(_, session)| session).ok_or(DetectorError::NoCamp)
     }
 
-    /// Makes the standing objects, each kind that the platform knows how to make.
+    /// Makes users, and the standing objects of each kind that the platform knows how to make.
     async fn settle(&mut self, mender: &Mender, surfaces: &[Surface], names: &Names) -> Result<(), DetectorError> {
+        for role in Role::ALL {
+            let name = names.fresh(&self.word);
+            let made = mender.make(&self.seat.admin, Thing::User(role), &name, &Have::new()).await?;
+            let session = login(mender, &made, &self.seat).await?;
+            self.users.insert(role, (made, session));
+        }
         let by = self.admin()?.clone();
         let knows = |thing: Thing| can_make(surfaces, thing);
         let mut made: Vec<Made> = Vec::new();
@@ -239,20 +244,25 @@ impl Camp {
         Ok(())
     }
 
-    /// Takes down what was made, the newest first, as the scenario's own admin.
+    /// Takes down what was made, the newest first, and then whatever else has its name from here.
     pub(super) async fn strike(
         &self,
         mender: &Mender,
         surfaces: &[Surface],
         names: &Names,
     ) -> Result<(), DetectorError> {
-        let by = self.admin()?;
-        self.estate.remove(mender, by).await?;
+        let struck = self.take_down(mender).await;
+        let swept = self.sweep(mender, surfaces, names).await;
+        struck.and(swept)
+    }
+
+    async fn take_down(&self, mender: &Mender) -> Result<(), DetectorError> {
+        self.estate.remove(mender, self.admin()?).await?;
         for (made, session) in self.users.values() {
             gone(mender.logout(session).await)?;
             mender.remove(&self.seat.admin, made).await?;
         }
-        self.sweep(mender, surfaces, names).await
+        Ok(())
     }
 
     /// Removes whatever attempts have left here: on a sound platform nothing, on a broken one what was let in.

@@ -2,7 +2,7 @@
 
 use super::ask::{Scene, Sides, Unasked};
 use super::camp::Set;
-use super::round::Trial;
+use super::trial::Trial;
 use super::{DetectorError, Field};
 use fleetproof_claims::model::{Attempt, Kind, Oracle, Role};
 use fleetproof_dialects::mender::objects::{Have, Thing};

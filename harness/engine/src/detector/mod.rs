@@ -8,10 +8,12 @@
 
 mod ask;
 mod camp;
+mod control;
 mod lists;
 mod prey;
 mod round;
 mod tell;
+mod trial;
 
 use camp::{Camp, Names};
 use fleetproof_claims::model::{BodyTemplate, Compiled, Surface, Surfaces};

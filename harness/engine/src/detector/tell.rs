@@ -1,7 +1,7 @@
 //! Attempts as the journal and people read them, without secrets.
 
 use super::ask::Asked;
-use super::round::Trial;
+use super::trial::Trial;
 use fleetproof_claims::model::{Attempt, BodyTemplate};
 use fleetproof_claims::{Outcome, Ruling, without_credentials};
 use fleetproof_journal::{Attempted, Verdict};
