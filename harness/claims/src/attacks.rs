@@ -363,11 +363,7 @@ impl<'a> Compiler<'a> {
                 identity: identity.clone(),
                 attacked: &[],
                 fill: Fill::Own,
-                tamper: vec![Tamper::Query {
-                    name: name.to_owned(),
-                    value: Fill::Text(value.to_owned()),
-                    kind: Kind::Word,
-                }],
+                tamper: asked_by(name, value, declared),
                 control: self.rightful(),
                 oracles: vec![Oracle::NoCanary],
             });
@@ -440,4 +436,17 @@ impl<'a> Compiler<'a> {
             });
         }
     }
+}
+
+/// A list asked by one parameter, on one long page: what leaks may stand on a later one.
+fn asked_by(name: &str, value: &str, declared: &[String]) -> Vec<Tamper> {
+    let query = |name: &str, value: &str| Tamper::Query {
+        name: name.to_owned(),
+        value: Fill::Text(value.to_owned()),
+        kind: Kind::Word,
+    };
+    let is_paging = matches!(name, "page" | "per_page" | "limit");
+    let long_page = declared.iter().any(|known| known == "per_page") && !is_paging;
+    let page = long_page.then(|| query("per_page", "500"));
+    [query(name, value)].into_iter().chain(page).collect()
 }

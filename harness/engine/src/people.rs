@@ -154,6 +154,11 @@ impl People {
         }
     }
 
+    /// What else a person who was removed from a tenant still holds of it.
+    pub(crate) fn left_behind(&mut self, person: &str, tenant: &str, session: Option<Session>) {
+        self.former.entry((person.to_owned(), tenant.to_owned())).or_default().extend(session);
+    }
+
     /// The sessions that a person had in a tenant before she was removed from it.
     pub(crate) fn former(&self, person: &str, tenant: &str) -> &[Session] {
         self.former.get(&(person.to_owned(), tenant.to_owned())).map_or(&[], Vec::as_slice)

@@ -49,7 +49,9 @@ async fn former_session_opens(run: &Run, user: &str, tenant: &str) -> Result<Opt
             }
             Err(error) => return Err(error.into()),
             Ok(_) => {
-                return Ok(Some(format!("`{user}` was removed from `{tenant}`, and her old session still opens it")));
+                return Ok(Some(format!(
+                    "`{user}` was removed from `{tenant}`, and what she held of it still opens it"
+                )));
             }
         }
     }

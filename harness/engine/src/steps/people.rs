@@ -5,7 +5,7 @@ use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
 use crate::run::{Result, Run, Stop};
 use crate::setup;
-use fleetproof_dialects::mender::TenantRef;
+use fleetproof_dialects::mender::{Session, TenantRef};
 use fleetproof_language::{AddUser, Located, UserAt};
 
 /// A person becomes a user of a tenant.
@@ -33,13 +33,15 @@ pub(crate) async fn remove_user(run: &mut Run, step: &Located<UserAt>) -> Result
     let Some(id) = run.mender.user_id(&admin, &step.user).await? else {
         return Err(Stop::Failed(format!("`{}` is no user of `{}`", step.user.value, step.tenant.value)));
     };
-    // Her session is opened before she goes, so that it can be seen to die.
-    run.people.session(&step.user, &step.tenant).await?;
+    // Her session is opened before she goes, and a token of her own is made in it, so that both can be seen to die.
+    let session = run.people.session(&step.user, &step.tenant).await?;
+    let token = own_token(run, &session).await?;
     let answer = run.mender.remove_user(&by, &id).await;
     let listed = is_listed(run, &step.user, &step.tenant).await?;
     let result = match answer {
         Ok(()) if listed.is_none() => {
             run.people.removed(&step.user, &step.tenant);
+            run.people.left_behind(&step.user, &step.tenant, token);
             Ok(())
         }
         Ok(()) if step.outcome.refused.is_some() => {
@@ -64,6 +66,16 @@ pub(crate) async fn remove_user(run: &mut Run, step: &Located<UserAt>) -> Result
     let parts = [Part { name: step.user.value.clone(), result }];
     refusals::note(run, "remove_user", &parts, step.span, &step.outcome);
     Ok(judge(&step.outcome, &parts, "people removed"))
+}
+
+/// A personal access token that somebody makes for herself, as a session of its own.
+async fn own_token(run: &Run, session: &Session) -> Result<Option<Session>> {
+    let Some(at) = session.tenant_ref().cloned() else { return Ok(None) };
+    let name = format!("kept-aside-{}", run.shared.now().micros());
+    let (_, token) = run.mender.create_token(session, &name, 3_600).await?;
+    run.shared.declare_secret(token.reveal());
+    let email = session.email().map(|email| email.to_string());
+    Ok(Some(Session::person(session.who(), email.as_deref(), at, token)))
 }
 
 /// Whether the tenant's own admin sees a person among the users.
