@@ -173,10 +173,16 @@ fn told(attempted: &Attempted) -> String {
     text
 }
 
-/// Ids and times are the seed's, and of no interest.
+/// Ids and times are the seed's, and how many names were given before is of no interest.
 fn findings(detection: &Detection) -> String {
     let all: Vec<String> = detection.findings.iter().map(|finding| masked(&told(finding), &[])).collect();
-    all.join("\n")
+    let text = all.join("\n");
+    let mut parts = text.split("-t1-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        format!("{text}-t1-{}{}", if digits > 0 { "N" } else { "" }, &part[digits..])
+    })
 }
 
 fn passes(detection: &Detection) {
