@@ -48,11 +48,15 @@ pub(super) async fn look(run: &mut Run, devices: &[Located<String>]) -> Result<S
                 }
                 let status = status.as_deref().unwrap_or("absent");
                 let own = update.finished.as_ref().map(|finished| (finished.success, finished.seq));
+                // It had committed when the abort came, and was told so.
+                let too_late =
+                    update.reports.last().is_some_and(|(status, answer, _)| status == "success" && *answer == 409);
                 match (own, status) {
                     (Some((true, seq)), "success" | "already-installed")
                     | (Some((false, seq)), "failure" | "aborted") => {
                         evidence.push(seq);
                     }
+                    (Some((true, seq)), "aborted") if too_late => evidence.push(seq),
                     (Some((success, _)), _) => {
                         let own = if success { "a success" } else { "a failure" };
                         wrong.push(format!("`{deployment}` on `{name}` was {own}, the platform shows `{status}`"));
