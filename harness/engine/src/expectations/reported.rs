@@ -48,9 +48,9 @@ pub(super) async fn look(run: &mut Run, devices: &[Located<String>]) -> Result<S
                 }
                 let status = status.as_deref().unwrap_or("absent");
                 let own = update.finished.as_ref().map(|finished| (finished.success, finished.seq));
-                // It had committed when the abort came, and was told so.
-                let too_late =
-                    update.reports.last().is_some_and(|(status, answer, _)| status == "success" && *answer == 409);
+                // It had committed when the scenario's abort came, and was told so.
+                let too_late = aborted != u64::MAX
+                    && update.reports.last().is_some_and(|(status, answer, _)| status == "success" && *answer == 409);
                 match (own, status) {
                     (Some((true, seq)), "success" | "already-installed")
                     | (Some((false, seq)), "failure" | "aborted") => {
