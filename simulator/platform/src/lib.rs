@@ -18,6 +18,7 @@ mod fleet;
 mod ids;
 mod passwords;
 mod platform;
+mod proven;
 mod refusal;
 pub mod rights;
 pub mod store;

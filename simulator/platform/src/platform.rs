@@ -5,6 +5,7 @@ use crate::edge;
 use crate::fleet::ObjectStore;
 use crate::ids::{Ids, hex};
 use crate::passwords::PasswordCost;
+use crate::proven::Proven;
 use crate::store::{Database, Store, StoreError, Transaction, Tx};
 use crate::tenancy;
 use crate::tokens::Tokens;
@@ -39,6 +40,8 @@ struct Parts {
     ids: Ids,
     operator_token: String,
     objects: ObjectStore,
+    /// By the SHA-256 of body and signature; the key stands in the body.
+    knocks: Proven<()>,
 }
 
 /// A tenant to be, with its first admin.
@@ -117,6 +120,7 @@ impl Platform {
             ids: Ids::new(&settings.world),
             operator_token: hex(&operator),
             objects: ObjectStore::in_memory(),
+            knocks: Proven::default(),
             database,
             settings,
         })))
@@ -163,7 +167,7 @@ impl Platform {
     /// The interface as an OpenAPI document; also `GET /openapi.json` at the gateway.
     #[must_use]
     pub fn document() -> serde_json::Value {
-        edge::document()
+        edge::document().clone()
     }
 }
 
@@ -223,6 +227,11 @@ impl Platform {
 
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    /// Knocks whose signature was good.
+    pub(crate) fn knocks(&self) -> &Proven<()> {
+        &self.0.knocks
     }
 
     pub(crate) fn settings(&self) -> &Settings {

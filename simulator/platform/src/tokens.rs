@@ -4,6 +4,7 @@
 //! database at every use, see `edge::principals`.
 
 use crate::PlatformError;
+use crate::proven::Proven;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ed25519_dalek::SigningKey;
@@ -12,14 +13,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// How long a token is good that says nothing else: seven days, in seconds.
 pub(crate) const LIFETIME_S: u64 = 7 * 86_400;
-
-/// How many verified tokens are remembered; beyond, all are forgotten at once.
-const REMEMBERED: usize = 65_536;
 
 /// What a token says. Times in seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +84,8 @@ pub(crate) struct Tokens {
     signs: EncodingKey,
     verifies: DecodingKey,
     validation: Validation,
-    verified: Mutex<BTreeMap<[u8; 32], Arc<Claims>>>,
+    /// By the token's SHA-256.
+    verified: Proven<Arc<Claims>>,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -113,24 +111,26 @@ impl Tokens {
             signs: EncodingKey::from_ed_der(&der),
             verifies: DecodingKey::from_ed_der(public.as_bytes()),
             validation,
-            verified: Mutex::default(),
+            verified: Proven::default(),
         }
     }
 
-    /// The token that says `claims`.
+    /// The token that says `claims`. What was signed here need not be verified here.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, PlatformError> {
-        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &self.signs)
-            .map_err(|error| PlatformError::Token(error.to_string()))
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &self.signs)
+            .map_err(|error| PlatformError::Token(error.to_string()))?;
+        self.verified.remember(Sha256::digest(token.as_bytes()).into(), Arc::new(claims.clone()));
+        Ok(token)
     }
 
     /// What `token` says, if we signed it and it is its time.
     pub(crate) fn verify(&self, token: &str, now_s: u64) -> Option<Arc<Claims>> {
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let claims = match self.recall(&hash) {
+        let claims = match self.verified.recall(&hash) {
             Some(claims) => claims,
             None => {
                 let claims = jsonwebtoken::decode::<Claims>(token, &self.verifies, &self.validation).ok()?.claims;
-                self.remember(hash, Arc::new(claims))
+                self.verified.remember(hash, Arc::new(claims))
             }
         };
         (claims.nbf <= now_s && now_s < claims.exp).then_some(claims)
@@ -147,19 +147,6 @@ impl Tokens {
         BASE64.decode(seal).is_ok()
             && jsonwebtoken::crypto::verify(seal, what.as_bytes(), &self.verifies, Algorithm::EdDSA).unwrap_or(false)
     }
-
-    fn recall(&self, hash: &[u8; 32]) -> Option<Arc<Claims>> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
-    }
-
-    fn remember(&self, hash: [u8; 32], claims: Arc<Claims>) -> Arc<Claims> {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() >= REMEMBERED {
-            verified.clear();
-        }
-        verified.insert(hash, claims.clone());
-        claims
-    }
 }
 
 #[cfg(test)]
@@ -172,9 +159,10 @@ mod tests {
 
     #[test]
     fn a_token_is_good_from_its_birth_to_its_end() {
-        let tokens = tokens(1);
         let claims = Claims::of_user("j", "u", "t", 1_000, 60);
-        let token = tokens.sign(&claims).unwrap();
+        let token = tokens(1).sign(&claims).unwrap();
+        // Another one of the same key: it has not seen the token yet.
+        let tokens = tokens(1);
         assert_eq!(tokens.verify(&token, 1_000).as_deref(), Some(&claims));
         assert_eq!(tokens.verify(&token, 1_059).as_deref(), Some(&claims));
         assert_eq!(tokens.verify(&token, 1_060), None);

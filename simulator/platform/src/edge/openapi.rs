@@ -3,6 +3,7 @@
 use crate::Platform;
 use axum::Json;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,7 +15,7 @@ pub(super) fn operations() -> OpenApiRouter<Platform> {
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "x_fleetproof Show Document", tag = "document",
     responses((status = 200, description = "This document.", body = Value)))]
-async fn show_document() -> Json<Value> {
+async fn show_document() -> Json<&'static Value> {
     Json(document())
 }
 
@@ -26,7 +27,12 @@ const SCHEMES: &[(&str, &str)] = &[
 ];
 
 /// All operations of all listeners. Operations without `security` are public.
-pub(crate) fn document() -> Value {
+pub(crate) fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(written);
+    &DOCUMENT
+}
+
+fn written() -> Value {
     let router = super::gateway_operations().merge(super::operator_operations());
     let mut document = serde_json::to_value(router.into_openapi()).unwrap_or_default();
     document["info"] = json!({

@@ -117,7 +117,8 @@ async fn update_tenant(
 ) -> Answer<StatusCode> {
     let mut tx = app.begin().await?;
     let row = known(&mut tx, &id).await?;
-    if update.service_provider.is_some_and(|provider| row.truth("provider").ok() != Some(provider)) {
+    let is_provider = row.truth("provider")?;
+    if update.service_provider.is_some_and(|provider| provider != is_provider) {
         return Err(Refusal::conflict("a tenant is founded as a provider or it is none"));
     }
     let name = update.name.unwrap_or(row.text("name")?);
