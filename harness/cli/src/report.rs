@@ -2,8 +2,9 @@
 
 use crate::args::Report as Arguments;
 use crate::error::{CliError, Result};
-use fleetproof_journal::RunFolder;
+use fleetproof_journal::{JournalError, RunFolder};
 use fleetproof_reports::{Colour, Report, json, junit, terminal};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Prints it; the exit code says whether that could be done, not what the run came to.
@@ -14,7 +15,12 @@ pub(crate) fn report(arguments: &Arguments) -> Result<u8> {
     if arguments.junit {
         anstream::println!("{}", junit(&report));
     } else if arguments.json {
-        let facts = folder.read_facts().ok();
+        let facts = match folder.read_facts() {
+            Ok(facts) => Some(facts),
+            // A journal alone can be reported too: only when it was, and on which machine, is not known then.
+            Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
         let text = serde_json::to_string_pretty(&json(&report, facts.as_ref()))
             .map_err(|error| CliError::Broken(error.to_string()))?;
         anstream::println!("{text}");

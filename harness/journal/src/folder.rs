@@ -138,8 +138,12 @@ impl RunFolder {
     pub fn scenarios(&self) -> Result<Vec<String>, JournalError> {
         let folder = self.root.join("scenarios");
         let entries = std::fs::read_dir(&folder).map_err(JournalError::io("read", &folder))?;
-        let mut names: Vec<String> =
-            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(JournalError::io("read", &folder))?.file_name();
+            // We write plain names only: another one is none of ours.
+            names.extend(name.into_string().ok());
+        }
         names.sort();
         Ok(names)
     }

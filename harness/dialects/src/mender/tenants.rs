@@ -70,6 +70,7 @@ impl Mender {
             body["device_limit"] = limit.into();
         }
         let answer = self.call(by, Call::new("Create new Tenant").json(body)).await?;
+        // Some servers name the tenant to be, others only say that it will come: then it is known by its name.
         let promised = created(&answer).ok();
         let deadline = self.inner.world.clock.now().after(self.inner.patience);
         loop {
