@@ -1,6 +1,6 @@
 //! What came of an attempt: the worst decides, and without its control it proves nothing.
 
-use crate::answer::difference;
+use crate::difference::difference;
 use crate::model::{Attempt, Control, Oracle, Refusal};
 
 /// What was seen of one attempt. Answers are canonical texts ([`crate::canonical`]).

@@ -47,6 +47,17 @@ pub enum Finding {
     Unexplained(Change),
 }
 
+impl Finding {
+    /// The change that is not as it should be.
+    #[must_use]
+    pub const fn about(&self) -> &Change {
+        match self {
+            Self::Missing(change) | Self::Unexplained(change) => change,
+            Self::Doubled { change, .. } | Self::Misplaced { change, .. } => change,
+        }
+    }
+}
+
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let says = |c: &Change| {

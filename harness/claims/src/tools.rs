@@ -21,7 +21,7 @@ pub struct Tool {
 
 macro_rules! tools {
     ($($name:ident = $id:literal, $family:literal, $claim:literal, $proves:literal, $control:literal, $oracle:literal;)*) => {
-        $(pub(crate) const $name: &str = $id;)*
+        $(#[doc = concat!("`", $id, "`")] pub const $name: &str = $id;)*
         const CATALOGUE: &[Tool] = &[$(Tool {
             id: $id, family: $family, claim: $claim, proves: $proves, control: $control, oracle: $oracle,
         },)*];
@@ -125,6 +125,10 @@ tools! {
         "who is no member is refused everything inside the tenant, like any stranger",
         "the tenant's admin does the same and succeeds",
         "refusal kind; answer as for an id that never existed; object unchanged; no canary";
+    FORMER_SESSION = "h4-former-session", "H4 credentials", "access",
+        "what somebody held of a tenant opens nothing once she is removed from it",
+        "the tenant's admin does the same and succeeds",
+        "unauthenticated";
 }
 
 /// Every tool, in the order in which attempts are made on an operation.

@@ -170,9 +170,25 @@ fn answers_equal_but_for_ids_times_and_tokens_are_canonically_equal() {
 
 #[test]
 fn what_is_told_of_an_answer_holds_no_credential() {
-    let link = r#"{"uri":"http://p/storage/a?expires=12&Signature=t9AHbw4i_UW-LJr","token":"eyJh.eyJi.c2ln"}"#;
-    let told = r#"{"uri":"http://p/storage/a?expires=12&Signature=‹seal›","token":"‹token›"}"#;
-    assert_eq!(without_credentials(link), told);
+    let told = |text| without_credentials(text, 160);
+    for (text, due) in [
+        (
+            r#"{"uri":"http://p/storage/a?expires=12&Signature=t9A/Hbw4i_UW-LJr=","token":"eyJh.eyJi.c2ln"}"#,
+            r#"{"uri":"http://p/storage/a?expires=12&Signature=‹seal›","token":"…"}"#,
+        ),
+        ("Bearer eyJh.eyJi.c2ln, and\n  more", "Bearer ‹token›, and more"),
+        (r#"{"password" : "a\"b, c", "name": "n"}"#, r#"{"password" : "…", "name": "n"}"#),
+        (r#"{"tenant_token":{"a":["}","b"]},"n":1}"#, r#"{"tenant_token":"…","n":1}"#),
+        (r#"{"old_passwords":[1,2],"token":12,"n":[]}"#, r#"{"old_passwords":"…","token":"…","n":[]}"#),
+        (r#"{"token":"cut in the mid"#, r#"{"token":"…""#),
+        (r#"{"token":true}"#, r#"{"token":"…"}"#),
+        (r#"["password","token"]"#, r#"["password","token"]"#),
+        (" \n", ""),
+    ] {
+        assert_eq!(told(text), due);
+    }
+    assert_eq!(without_credentials("äöü", 2), "äö…");
+    assert_eq!(without_credentials("äöü", 3), "äöü");
     assert_eq!(masked("?X-Amz-Signature=abc&sig=ü", &[]), "?X-Amz-Signature=‹seal›&sig=ü");
     let reply = Reply { status: 200, headers: &[], body: br#"{"a":[{"tenant_token":"secret"}]}"# };
     assert!(!canonical(reply, &[]).contains("secret"));
@@ -209,6 +225,15 @@ proptest! {
         };
         let canaries = Canaries::new(["canary-acme-4711".to_owned()]);
         prop_assert_eq!(canaries.found(Reply { status: 200, headers: &[], body: body.as_bytes() }, &[]).len(), 1);
+    }
+
+    #[test]
+    fn what_is_told_is_short_and_holds_no_secret(before in ".{0,40}", after in ".{0,40}", most in 0..60_usize) {
+        let told = without_credentials(&format!("{before} eyJhbGc.eyJzdWI.c2Vj {after}"), most);
+        prop_assert!(told.chars().count() <= most + 1);
+        prop_assert!(!told.contains("eyJhbGc"));
+        let field = without_credentials(&format!("{{\"new_password\": \"hunter-{most}\", {after}"), 200);
+        prop_assert!(!field.contains("hunter"));
     }
 
     #[test]

@@ -5,23 +5,20 @@ use super::trial::Trial;
 use fleetproof_claims::model::{Attempt, BodyTemplate};
 use fleetproof_claims::{Outcome, Ruling, without_credentials};
 use fleetproof_journal::{Attempted, Verdict};
-use serde_json::Value;
 
-/// How much of a body is told.
+/// How much of a body is told, in characters.
 const BODY: usize = 160;
+
+/// How much of an answer is looked at to tell so much of it, in bytes.
+const BEGINNING: usize = 4096;
 
 /// `METHOD target body`.
 pub(super) fn request(method: &str, target: &str, body: &[u8], template: &Option<BodyTemplate>) -> String {
-    let told = match template {
-        None => String::new(),
-        Some(BodyTemplate::Multipart(_)) => format!(" ({} bytes of a form)", body.len()),
-        Some(BodyTemplate::Json(_)) => match serde_json::from_slice::<Value>(body) {
-            Ok(mut value) => {
-                hide(&mut value);
-                format!(" {}", shortened(&value.to_string()))
-            }
-            Err(_) => format!(" ({} bytes)", body.len()),
-        },
+    let told = match (template, std::str::from_utf8(body)) {
+        (None, _) => String::new(),
+        (Some(BodyTemplate::Json(_)), Ok(text)) => format!(" {}", without_credentials(text, BODY)),
+        (Some(BodyTemplate::Json(_)), Err(_)) => format!(" ({} bytes)", body.len()),
+        (Some(BodyTemplate::Multipart(_)), _) => format!(" ({} bytes of a form)", body.len()),
     };
     format!("{method} {target}{told}")
 }
@@ -37,39 +34,13 @@ pub(super) fn link(uri: &str) -> String {
     }
 }
 
-/// Takes credentials out of a document.
-fn hide(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                if name.contains("password") || name.ends_with("token") {
-                    *value = Value::String("…".to_owned());
-                } else {
-                    hide(value);
-                }
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(hide),
-        _ => {}
-    }
-}
-
 /// The status and the beginning of the body, without credentials.
 pub(super) fn answer(asked: &Asked) -> String {
-    let mut answer = asked.answer.clone();
-    if let Some(mut body) = answer.json() {
-        hide(&mut body);
-        answer.body = body.to_string().into();
-    }
-    answer.body = without_credentials(&answer.text()).into();
-    answer.shortened(BODY)
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(BODY) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    let answer = &asked.answer;
+    // Only the beginning is told; what is cut here has room for the longest token in front of it.
+    let beginning = answer.body.get(..BEGINNING).unwrap_or(&answer.body);
+    let body = without_credentials(&String::from_utf8_lossy(beginning), BODY);
+    if body.is_empty() { answer.status.to_string() } else { format!("{} {body}", answer.status) }
 }
 
 /// A judged attempt.
