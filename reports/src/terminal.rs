@@ -19,6 +19,8 @@ pub enum Colour {
 /// Pieces of evidence, details and attempts that a failure shows before it says how many more.
 const SHOWN: usize = 8;
 const SHOWN_IN_FULL: usize = 3;
+/// Details of a judgement: whoever judged has summed up what goes past a handful already.
+const DETAILS: usize = 16;
 /// Characters of a stranger's text.
 const WIDTH: usize = 240;
 
@@ -111,8 +113,8 @@ impl Page {
         self.caret(claim.place.as_ref());
         self.labelled("expected", [short(&judged.expected, WIDTH)]);
         self.labelled("actual", [short(&judged.actual, WIDTH)]);
-        let details = judged.details.iter().take(SHOWN).map(|detail| short(detail, WIDTH));
-        let more = rest(judged.details.len(), SHOWN);
+        let details = judged.details.iter().take(DETAILS).map(|detail| short(detail, WIDTH));
+        let more = rest(judged.details.len(), DETAILS);
         self.labelled("in detail", details.chain(more).collect::<Vec<_>>());
         let anomaly = |seq: &u64| Some(*seq) == judged.first_anomaly;
         let (first, evidence): (Vec<_>, Vec<_>) = claim.evidence.iter().partition(|(seq, _)| anomaly(seq));

@@ -27,6 +27,17 @@ pub(crate) async fn found(run: &Run, admin: &Session, device: u32, id: &str) -> 
     Ok(places)
 }
 
+/// A place as a failure tells of it: who was asked what, and what came back.
+pub(crate) fn told(place: &str, admin: &Session) -> String {
+    let who = admin.who();
+    match place {
+        "devices" => format!("`{who}` asks `DeviceAuth Management Get Device` and is shown it"),
+        "inventory" => format!("`{who}` asks `Get Device Inventory` and is shown it"),
+        "device list" => format!("`{who}` asks `DeviceAuth Management List Devices` and it stands there"),
+        _ => "its token is served when it polls for updates, where 401 is due".to_owned(),
+    }
+}
+
 /// What a look-up found; a 404 found nothing.
 fn exists<T>(looked: std::result::Result<T, DialectError>) -> Result<Option<T>> {
     match looked {

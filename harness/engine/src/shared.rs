@@ -38,6 +38,12 @@ struct Tally {
 pub(crate) struct Change {
     /// The event in the journal.
     pub(crate) seq: Seq,
+    /// Who asked.
+    pub(crate) by: Arc<str>,
+    /// For which operation.
+    pub(crate) operation: Arc<str>,
+    /// When it was asked and when the answer was there, in ms since 1970.
+    pub(crate) between: (u64, u64),
     /// The entries.
     pub(crate) due: AuditDue,
 }
@@ -158,7 +164,11 @@ impl Watch for Shared {
                     status: exchange.status,
                 },
             );
-            lock(&self.0.changes).extend(exchange.due.iter().cloned().map(|due| Change { seq, due }));
+            let (by, operation) = (&exchange.who, exchange.operation.clone().unwrap_or_else(|| "-".into()));
+            let clock = &self.0.clock;
+            let between = (clock.unix_ms_at(exchange.asked), clock.unix_ms_at(exchange.answered));
+            let change = |due| Change { seq, by: by.clone(), operation: operation.clone(), between, due };
+            lock(&self.0.changes).extend(exchange.due.iter().cloned().map(change));
         }
         if let Some((owner, word)) = self.leaked(exchange) {
             let detail = format!(

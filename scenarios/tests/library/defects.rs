@@ -71,8 +71,35 @@ pub(crate) fn detects(line: &Detects) -> Result<()> {
     if !failed.contains(due) {
         return Err(format!("`{due}` must catch it; what failed is {}", failed.join(", ")));
     }
+    tells(&run, due)?;
     run.forget();
     Ok(())
+}
+
+/// What a person is shown of a failure: which claim or step, and either the attempt (on which operation, by whom, what came
+/// back, what the victim lost, and its control) or what should be, what is, and the events that prove it.
+fn tells(run: &runs::Run, due: &str) -> Result<()> {
+    let printed = run.printed();
+    let heads = |line: &&str| line.starts_with("failed ") && line.contains(due);
+    let Some((_, told)) = printed.lines().find(heads).and_then(|head| printed.split_once(head)) else {
+        return Err(format!("no failure is headed `{due}`:\n{printed}"));
+    };
+    let is_failed = |attempted: &serde_json::Value| attempted["verdict"] == "failed";
+    let claims = run.all("judged")?.iter().any(|judged| judged["claim"] == due && judged["verdict"] == "failed");
+    let labels: &[&str] = if told.contains("\n  attempts ") && run.all("attempted")?.iter().any(is_failed) {
+        &["expected", "actual", "operation", "asked by", "request", "came back", "control", "lost", "reproduce"]
+    } else if claims {
+        &["expected", "actual", "in detail", "evidence", "reproduce"]
+    } else {
+        &["actual", "reproduce"]
+    };
+    let says = |label: &&&str| {
+        let text = |line: &str| line.trim_start().strip_prefix(**label).is_some_and(|text| !text.trim().is_empty());
+        // One piece of evidence that is out of order stands alone.
+        told.lines().any(text) || **label == "evidence" && told.contains("\n  first anomaly ")
+    };
+    let silent: Vec<&&str> = labels.iter().filter(|label| !says(label)).collect();
+    if silent.is_empty() { Ok(()) } else { Err(format!("the failure does not say {silent:?}:\n{printed}")) }
 }
 
 /// Each row that a scenario covers has at least two defects for which it goes red.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// `INSTA_UPDATE=always` accepts what the runs came to, as it accepts every other snapshot here.
-fn accepts() -> bool {
+pub(crate) fn accepts() -> bool {
     std::env::var("INSTA_UPDATE").is_ok_and(|word| word == "always")
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn summary(run: &Run) -> Result<String> {
 }
 
 /// Lines that are in one text only; goldens are short enough to be read without an alignment.
-fn difference(then: &str, now: &str) -> String {
+pub(crate) fn difference(then: &str, now: &str) -> String {
     let only = |mark: char, these: &str, those: &str| {
         let those: Vec<&str> = those.lines().collect();
         these.lines().filter(|line| !those.contains(line)).map(|line| format!("{mark} {line}\n")).collect::<String>()

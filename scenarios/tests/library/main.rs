@@ -9,10 +9,13 @@
 //! `detects::<defect>::<path>` runs a scenario on a platform with that defect: it goes red, by the claim that the
 //! catalogue names. Which does is written down in `scenarios/detects.txt`.
 //!
+//! `readme::shows_what_is_printed`: the output in the project's README is that of today's binary.
+//!
 //! Names are listed without running anything: a process per test, as nextest has it, lists them every time.
 
 mod defects;
 mod golden;
+mod readme;
 mod runs;
 
 use libtest_mimic::{Arguments, Trial};
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
         trial("library::has_scenarios", scenarios.clone(), |scenarios| {
             if scenarios.len() < 3 { Err(format!("too few scenarios to believe: {scenarios:?}")) } else { Ok(()) }
         }),
+        trial("readme::shows_what_is_printed", (), |()| readme::shows_what_is_printed()),
         trial("detects::every_defect", scenarios.clone(), |scenarios| defects::complete(scenarios)),
     ];
     for scenario in scenarios {

@@ -68,6 +68,11 @@ impl Run {
         Err(format!("exit code {}, due {due}; the run is in {}\n{}", self.code, self.folder.display(), self.said))
     }
 
+    /// What a person saw, as it is wherever the run leaves its journal.
+    pub(crate) fn printed(&self) -> String {
+        self.said.replace(&self.folder.display().to_string(), ".fleetproof/runs/latest")
+    }
+
     /// The journal without the line that names the seed.
     pub(crate) fn without_seed(&self) -> Vec<&str> {
         self.journal.lines().filter(|line| !line.contains("\"what\":{\"scenario\":")).collect()

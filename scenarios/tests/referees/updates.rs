@@ -239,12 +239,12 @@ fn referee_mender_client_enrols_and_updates() {
     });
 }
 
-#[test]
-fn referee_mender_client_updates_with_a_reboot() {
-    referee("mender_client_reboots", &["mender"], async |bench| {
+/// An update that restarts the device, and succeeds.
+fn reboots(name: &str, meanwhile: Meanwhile) {
+    referee(name, &["mender"], async |bench| {
         let mut fleet = Fleet::enrolled(bench).await;
         fleet.release("release-2", &["reboot"]).await;
-        let went = fleet.update("release-2", Meanwhile::Nothing).await;
+        let went = fleet.update("release-2", meanwhile).await;
         let course = "
             Download downloading
             SupportsRollback downloading
@@ -262,25 +262,13 @@ fn referee_mender_client_updates_with_a_reboot() {
 }
 
 #[test]
+fn referee_mender_client_updates_with_a_reboot() {
+    reboots("mender_client_reboots", Meanwhile::Nothing);
+}
+
+#[test]
 fn referee_mender_client_loses_power_in_the_reboot_and_goes_on() {
-    referee("mender_client_power_success", &["mender"], async |bench| {
-        let mut fleet = Fleet::enrolled(bench).await;
-        fleet.release("release-2", &["reboot"]).await;
-        let went = fleet.update("release-2", Meanwhile::PowerCut("ArtifactReboot")).await;
-        let course = "
-            Download downloading
-            SupportsRollback downloading
-            ArtifactInstall installing
-            NeedsArtifactReboot installing
-            ArtifactReboot rebooting
-            ArtifactVerifyReboot rebooting
-            ArtifactCommit installing
-            Cleanup installing
-            success
-        ";
-        assert_eq!(went.lines, steps(course));
-        fleet.runs("release-2").await;
-    });
+    reboots("mender_client_power_success", Meanwhile::PowerCut("ArtifactReboot"));
 }
 
 #[test]

@@ -85,11 +85,8 @@ fn seen(detection: &Detection, proof: Proof) -> Seen {
     }
 }
 
-/// One attempt on a line: who asked for what, what came back, what the victim lost.
-fn told(attempted: &Attempted) -> String {
+/// One attempt on a line: on what, who asked, what the victim lost. The request and its answer stand with the attempt.
+pub(super) fn told(attempted: &Attempted) -> String {
     let lost = attempted.lost.as_deref().unwrap_or("nothing known");
-    format!(
-        "`{}` upon `{}`: {} asked {} and got {}; due: {}; lost: {lost}",
-        attempted.operation, attempted.victim, attempted.actor, attempted.request, attempted.answer, attempted.expected
-    )
+    format!("`{}` upon `{}` by {}: {lost}", attempted.operation, attempted.victim, attempted.actor)
 }

@@ -23,11 +23,12 @@ pub(super) async fn look(run: &mut Run, devices: &[Located<String>], tenant: &st
             continue;
         }
         let left = lookups::found(run, &admin, *device, &gone.id).await?;
+        evidence.push(gone.seq);
         if !left.is_empty() {
-            wrong.push(format!("`{name}` is still found in {}", left.into_iter().collect::<Vec<_>>().join(", ")));
+            let found: Vec<String> = left.into_iter().map(|place| lookups::told(place, &admin)).collect();
+            wrong.push(format!("`{name}` is still there: {}", found.join("; ")));
             continue;
         }
-        evidence.push(gone.seq);
         evidence.extend(run.shared.record(|record| record.devices[*device as usize].retired.map(|(_, seq)| seq)));
     }
     let proof = Proof::of(expected).evidence(evidence);

@@ -54,9 +54,12 @@ pub(super) async fn attempt(run: &mut Run, over_by: u32, callers: u32) -> Result
     if carved_now + own > whole {
         wrong.push(format!("the children's limits add up to {carved_now}, the pool is {whole}"));
     }
+    let room = whole - own - carved_now;
     match given.first() {
-        Some(child) => wrong.extend(last_unit(run, &provider, child, share, whole - own - carved_now).await?),
-        None => wrong.extend(last_unit_to_a_new_child(run, &provider, round, whole - own - carved_now).await?),
+        // More is given than there is: there is no last unit to ask for.
+        _ if room < 0 => {}
+        Some(child) => wrong.extend(last_unit(run, &provider, child, share, room).await?),
+        None => wrong.extend(last_unit_to_a_new_child(run, &provider, round, room).await?),
     }
     for child in &given {
         run.mender.remove_tenant(&provider, child).await?;
@@ -65,7 +68,10 @@ pub(super) async fn attempt(run: &mut Run, over_by: u32, callers: u32) -> Result
     if left != reserve {
         wrong.push(format!("the reserve was {reserve} before and is {left} once the children are gone"));
     }
-    let text = format!("{callers} callers asked for {share} each of a reserve of {reserve}: {count} got it");
+    let text = format!(
+        "{} asked `Create new Tenant` {callers} times at once, for {share} each of a reserve of {reserve}: {count} got it",
+        provider.who()
+    );
     let seq = run.shared.emit("engine", None, What::Note { text });
     Ok(Seen::of(Proof::of(expected).evidence([seq]), 1, wrong, "pool held"))
 }

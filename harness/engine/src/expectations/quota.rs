@@ -53,9 +53,11 @@ pub(super) async fn attempt(run: &mut Run, tenants: &[Located<String>], over_by:
         let free = usize::try_from((limit - before).max(0)).unwrap_or(0);
         let rush = rush(run, tenant, free + over_by as usize).await?;
         let text = format!(
-            "{} devices at the door of `{}`, which takes {limit} and has {before}: {} accepted, {} refused, {} entered, {} counted",
+            "{} devices at the door of `{}`, which takes {limit} and has {before}; {} asked \
+             `DeviceAuth Management Set Authentication Status` for all at once: {} accepted, {} refused, {} entered, {} counted",
             free + over_by as usize,
             tenant.value,
+            admin.who(),
             rush.accepted,
             rush.refused,
             rush.entered,

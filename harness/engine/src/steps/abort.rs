@@ -23,8 +23,10 @@ pub(crate) async fn abort(run: &mut Run, step: &Located<Abort>) -> Result<Ending
             (Ok(()), None) => Ok(()),
             (Ok(()), Some(device)) => {
                 return Ok(Ending::failed(format!(
-                    "the platform said yes to the abort of `{name}`, and device {} of `{tenant}` is still `{}`",
-                    device.device_id, device.status
+                    "`{}` asked `Abort Deployment` for `{name}` in `{tenant}`, the platform said yes, and device {} is still `{}`",
+                    by.who(),
+                    device.device_id,
+                    device.status
                 )));
             }
             (Err(error), _) => Err(refusals::read(error)?),
