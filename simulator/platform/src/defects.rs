@@ -90,6 +90,20 @@ pub enum DefectId {
     FailureKeptAsSuccess,
     /// Only the first inventory of a device is kept.
     InventoryWrittenOnce,
+    /// The token of a device stays good when it is rejected.
+    RejectedTokenGood,
+    /// The tokens of a suspended tenant's devices stay good.
+    SuspendedDevicesServed,
+    /// The sessions of a suspended tenant's users stay good.
+    SuspendedUsersServed,
+    /// Suspending a tenant rejects its devices for good.
+    ResumeForgetsDevices,
+    /// The files of a removed tenant stay where they were.
+    RemovedTenantKeepsFiles,
+    /// A removed tenant's limit is not given back to the pool.
+    RemovedTenantKeepsLimit,
+    /// The provider's log forgets a removed tenant.
+    RemovedTenantForgottenInLog,
 }
 
 /// A defect, as the catalogue tells it.
@@ -204,6 +218,20 @@ catalogue! {
         "A device that reports a failure is shown as a success.";
     InventoryWrittenOnce "inventory-written-once" "P11" updated:
         "Of what a device says of itself only the first word is kept.";
+    RejectedTokenGood "rejected-token-good" "P1" barred:
+        "A device that is rejected after it was in goes on with its token.";
+    SuspendedDevicesServed "suspended-devices-served" "P1" barred:
+        "The devices of a suspended tenant go on with the tokens that they have.";
+    SuspendedUsersServed "suspended-users-served" "P1" suspend:
+        "Whoever is logged in when the tenant is suspended stays in.";
+    ResumeForgetsDevices "resume-forgets-devices" "P1" alive:
+        "A tenant that is resumed has to accept its devices anew.";
+    RemovedTenantKeepsFiles "removed-tenant-keeps-files" "P1" removed:
+        "The files of a removed tenant can be downloaded with the links that are out.";
+    RemovedTenantKeepsLimit "removed-tenant-keeps-limit" "P3" pool:
+        "The limit of a removed tenant is not given back to the provider's pool.";
+    RemovedTenantForgottenInLog "removed-tenant-forgotten-in-log" "P1" removed:
+        "With a tenant goes what the provider's audit log says of it.";
 }
 
 /// All of them.

@@ -1,5 +1,6 @@
 //! Around every handler: an id for the request, refusals in the vendor's form, panics as a 500.
 
+use super::drain::drain;
 use crate::Platform;
 use crate::refusal::Refusal;
 use axum::Router;
@@ -18,6 +19,7 @@ pub(super) fn around(router: Router<Platform>, app: &Platform) -> Router {
         .fallback(async || Refusal::not_found("Resource not found"))
         .method_not_allowed_fallback(async || Refusal::not_allowed("Method not allowed"))
         .layer(from_fn_with_state(app.clone(), envelope))
+        .layer(from_fn_with_state(app.clone(), drain))
         .with_state(app.clone())
 }
 

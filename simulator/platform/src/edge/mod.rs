@@ -1,5 +1,6 @@
 //! What stands between the operations and HTTP.
 
+mod drain;
 mod envelope;
 mod extract;
 mod openapi;

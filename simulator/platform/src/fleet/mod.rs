@@ -25,7 +25,8 @@ mod targets;
 mod terms;
 mod upload;
 
-pub(crate) use objects::ObjectStore;
+pub(crate) use objects::{ObjectStore, Objects};
+pub(crate) use storage::files_of;
 
 use crate::Platform;
 use utoipa_axum::router::OpenApiRouter;

@@ -68,12 +68,14 @@ pub(super) async fn settle(
         args![device, now.name(), app.now_ms()],
     )
     .await?;
-    tx.execute(
-        "delete from device_tokens where tenant_id = $1 and device_id = $2 \
-         and jti not in (select id from auth_sets where device_id = $2 and status = 'accepted')",
-        args![tenant, device],
-    )
-    .await?;
+    if !app.defect(DefectId::RejectedTokenGood) {
+        tx.execute(
+            "delete from device_tokens where tenant_id = $1 and device_id = $2 \
+             and jti not in (select id from auth_sets where device_id = $2 and status = 'accepted')",
+            args![tenant, device],
+        )
+        .await?;
+    }
     if before == Status::Accepted && now != Status::Accepted {
         give_back(tx, tenant, 1).await?;
     }

@@ -2,9 +2,11 @@
 
 use super::objects::Objects;
 use crate::Platform;
+use crate::args;
 use crate::defects::DefectId;
 use crate::edge::{At, Params};
 use crate::refusal::{Answer, Refusal};
+use crate::store::{StoreError, Transaction, Tx};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -26,6 +28,12 @@ const LIFETIME_S: u64 = 15 * 60;
 /// Where an artifact's bytes are.
 pub(super) fn key(tenant: &str, artifact: &str) -> String {
     format!("{tenant}/{artifact}")
+}
+
+/// Where all the bytes of a tenant are.
+pub(crate) async fn files_of(tx: &mut Transaction, tenant: &str) -> Result<Vec<String>, StoreError> {
+    let rows = tx.query("select id from artifacts where tenant_id = $1 order by id", args![tenant]).await?;
+    rows.iter().map(|row| Ok(key(tenant, &row.text("id")?))).collect()
 }
 
 /// Where to download something.

@@ -158,12 +158,26 @@ async fn set_status(
     let set = "update tenants set status = $2, updated_at = $3 where id = $1";
     tx.execute(set, args![&id, &put.status, app.now_ms()]).await?;
     if put.status == "suspended" {
-        tx.execute("delete from sessions where tenant_id = $1", args![&id]).await?;
-        tx.execute("delete from device_tokens where tenant_id = $1", args![&id]).await?;
+        shut(&app, &mut tx, &id).await?;
     }
     audit(&app, &mut tx, &row, format!("status: {}", put.status)).await?;
     app.commit(tx).await?;
     Ok(StatusCode::OK)
+}
+
+/// Nobody and nothing of the tenant stays in.
+async fn shut(app: &Platform, tx: &mut Transaction, tenant: &str) -> Result<(), StoreError> {
+    if !app.defect(DefectId::SuspendedUsersServed) {
+        tx.execute("delete from sessions where tenant_id = $1", args![tenant]).await?;
+    }
+    if !app.defect(DefectId::SuspendedDevicesServed) {
+        tx.execute("delete from device_tokens where tenant_id = $1", args![tenant]).await?;
+    }
+    if app.defect(DefectId::ResumeForgetsDevices) {
+        tx.execute("update auth_sets set status = 'rejected' where tenant_id = $1", args![tenant]).await?;
+        tx.execute("update devices set status = 'rejected' where tenant_id = $1", args![tenant]).await?;
+    }
+    Ok(())
 }
 
 /// End the sessions of a tenant's users, or of one of them.

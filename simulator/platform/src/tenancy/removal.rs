@@ -1,6 +1,9 @@
 //! How a tenant or a membership ends: nothing of it is left but the log.
 
+use crate::Platform;
 use crate::args;
+use crate::defects::DefectId;
+use crate::fleet::{self, Objects};
 use crate::refusal::Refusal;
 use crate::store::{Row, StoreError, Transaction, Tx};
 
@@ -12,21 +15,42 @@ const LEFT_BEHIND: &[&str] = &[
     "delete from roles where tenant_id = $1",
 ];
 
+/// What is to be removed once the rows are: keys of the object store.
+#[must_use = "the files of a tenant outlive its rows"]
+pub(super) struct Files(Vec<String>);
+
+impl Files {
+    /// Removes them; after the commit, since objects know no transaction.
+    pub(super) async fn remove(self, app: &Platform) -> Result<(), Refusal> {
+        if app.defect(DefectId::RemovedTenantKeepsFiles) {
+            return Ok(());
+        }
+        for key in self.0 {
+            app.objects().remove(&key).await.map_err(Refusal::internal)?;
+        }
+        Ok(())
+    }
+}
+
 /// Removes a tenant and gives its limit back to the provider's reserve.
-pub(super) async fn remove_tenant(tx: &mut Transaction, tenant: &Row) -> Result<(), Refusal> {
+pub(super) async fn remove_tenant(app: &Platform, tx: &mut Transaction, tenant: &Row) -> Result<Files, Refusal> {
     let id = tenant.text("id")?;
+    let files = Files(fleet::files_of(tx, &id).await?);
     let people = tx.query("select user_id from memberships where tenant_id = $1 order by user_id", args![&id]).await?;
     for statement in LEFT_BEHIND {
         tx.execute(statement, args![&id]).await?;
     }
-    if let Some(parent) = tenant.maybe_text("parent_id")? {
+    if app.defect(DefectId::RemovedTenantForgottenInLog) {
+        tx.execute("delete from audit where object_id = $1", args![&id]).await?;
+    }
+    if let Some(parent) = tenant.maybe_text("parent_id")?.filter(|_| !app.defect(DefectId::RemovedTenantKeepsLimit)) {
         super::limits::carve(tx, &parent, tenant.int("lim")?, 0).await?;
     }
     tx.execute("delete from tenants where id = $1", args![&id]).await?;
     for person in people {
         forget_stranger(tx, &person.text("user_id")?).await?;
     }
-    Ok(())
+    Ok(files)
 }
 
 /// Removes the account of who is a member nowhere any more: the e-mail is free again.

@@ -348,9 +348,10 @@ async fn start_removal(
 ) -> Answer<StatusCode> {
     let mut tx = app.begin().await?;
     let child = child_of(&mut tx, &user, &id).await?;
-    remove_tenant(&mut tx, &child).await?;
+    let files = remove_tenant(&app, &mut tx, &child).await?;
     audit_child(&app, &mut tx, &user, "delete", &id, &child.text("name")?, None).await?;
     app.commit(tx).await?;
+    files.remove(&app).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -370,9 +371,10 @@ async fn delete_child(
     if child.text("status")? == "active" {
         return Err(Refusal::not_allowed("The tenant cannot be removed. Only inactive tenant can be removed."));
     }
-    remove_tenant(&mut tx, &child).await?;
+    let files = remove_tenant(&app, &mut tx, &child).await?;
     audit_child(&app, &mut tx, &user, "delete", &id, &child.text("name")?, None).await?;
     app.commit(tx).await?;
+    files.remove(&app).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,18 +1,11 @@
 //! Devices knock, are accepted, rejected, forgotten; and how many there may be.
 
 use crate::common::{Caller, Stage, with_platform};
-use crate::gear::{Gear, Key, accepted, knock_with, status_path};
+use crate::gear::{Gear, Key, accepted, is_let_in, knock_with, status_path};
 use serde_json::{Value, json};
 
 const DEVICES: &str = "/api/management/v2/devauth/devices";
 const NEXT: &str = "/api/devices/v1/deployments/device/deployments/next?artifact_name=a&device_type=b";
-
-/// Whether the device's token opens something.
-async fn is_let_in(device: &Caller) -> bool {
-    let told = device.send("PATCH", "/api/devices/v1/inventory/device/attributes", Some(&json!([]))).await;
-    assert!([200, 401].contains(&told.status), "{}: {}", told.status, told.text());
-    told.status == 200
-}
 
 #[test]
 fn a_device_gets_a_token_once_it_is_accepted() {

@@ -124,3 +124,10 @@ pub fn status_path(device: &str, set: &str) -> String {
 pub async fn accepted(admin: &Caller) -> i64 {
     admin.get("/api/management/v2/devauth/devices/count?status=accepted").await.json()["count"].as_i64().unwrap()
 }
+
+/// Whether a device with this token is served.
+pub async fn is_let_in(device: &Caller) -> bool {
+    let told = device.send("PATCH", "/api/devices/v1/inventory/device/attributes", Some(&json!([]))).await;
+    assert!([200, 401].contains(&told.status), "{}: {}", told.status, told.text());
+    told.status == 200
+}

@@ -10,6 +10,8 @@ mod operations;
 #[cfg(feature = "seeded-defects")]
 mod planted;
 #[cfg(feature = "seeded-defects")]
+mod planted_ends;
+#[cfg(feature = "seeded-defects")]
 mod planted_fleet;
 mod stock;
 mod strangers;
