@@ -66,6 +66,8 @@ pub(crate) struct People {
     homes: BTreeMap<String, String>,
     /// The tenants that each person belongs to.
     members: BTreeMap<String, BTreeSet<String>>,
+    /// Tenants that are suspended: nobody gets in, not even to look.
+    suspended: BTreeSet<String>,
 }
 
 impl People {
@@ -80,6 +82,7 @@ impl People {
             former: BTreeMap::new(),
             homes: BTreeMap::new(),
             members: BTreeMap::new(),
+            suspended: BTreeSet::new(),
         }
     }
 
@@ -107,9 +110,65 @@ impl People {
         self.tenants.get(name)
     }
 
-    /// All tenants that are there, by name.
+    /// All tenants that are there, by name; also those that are suspended.
     pub(crate) fn tenants(&self) -> impl Iterator<Item = &Tenant> {
         self.tenants.values()
+    }
+
+    /// The tenants whose own people can look into them.
+    pub(crate) fn open_tenants(&self) -> impl Iterator<Item = &Tenant> {
+        self.tenants.values().filter(|tenant| !self.suspended.contains(&*tenant.at.name))
+    }
+
+    /// Whether a tenant is suspended.
+    pub(crate) fn is_suspended(&self, tenant: &str) -> bool {
+        self.suspended.contains(tenant)
+    }
+
+    /// A tenant is suspended: every session in it is a former one.
+    pub(crate) fn suspend(&mut self, tenant: &str) {
+        self.suspended.insert(tenant.to_owned());
+        let inside: Vec<_> = self.sessions.keys().filter(|(_, at)| at == tenant).cloned().collect();
+        for place in inside {
+            if let Some(session) = self.sessions.remove(&place) {
+                self.former.entry(place).or_default().push(session);
+            }
+        }
+    }
+
+    /// A tenant is open again. What was open in it before is not.
+    pub(crate) fn resume(&mut self, tenant: &str) {
+        self.suspended.remove(tenant);
+    }
+
+    /// A tenant is gone: nobody belongs to it any more, and what was open in it is a former session.
+    pub(crate) fn remove_tenant(&mut self, tenant: &str) {
+        self.suspend(tenant);
+        self.suspended.remove(tenant);
+        self.tenants.remove(tenant);
+        for tenants in self.members.values_mut() {
+            tenants.remove(tenant);
+        }
+        // Who came from there and belongs elsewhere too logs in there from now on.
+        let elsewhere = |person: &String| self.members.get(person).and_then(|tenants| tenants.first().cloned());
+        let homeless: Vec<(String, Option<String>)> = self
+            .homes
+            .iter()
+            .filter(|(_, home)| *home == tenant)
+            .map(|(person, _)| (person.clone(), elsewhere(person)))
+            .collect();
+        for (person, home) in homeless {
+            match home {
+                Some(home) => drop(self.homes.insert(person, home)),
+                None => drop(self.homes.remove(&person)),
+            }
+        }
+    }
+
+    /// Every session that anybody had in a tenant before it was suspended or removed, with whose it was.
+    pub(crate) fn former_of(&self, tenant: &str) -> Vec<(String, Session)> {
+        let inside = self.former.iter().filter(|((_, at), _)| at == tenant);
+        inside.flat_map(|((person, _), all)| all.iter().map(|session| (person.clone(), session.clone()))).collect()
     }
 
     /// A person belongs to a tenant from now on; the first one is where logging in leads.

@@ -4,7 +4,7 @@ use crate::fleet::Fleet;
 use crate::people::{People, PeopleError};
 use crate::shared::Shared;
 use fleetproof_dialects::DialectError;
-use fleetproof_dialects::mender::{Mender, TenantRef};
+use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
 use fleetproof_language::{Located, Sources, Span};
 use fleetproof_plan::Plan;
@@ -31,10 +31,14 @@ pub(crate) struct Run {
     pub(crate) limits: BTreeMap<String, i64>,
     /// Deployments by the scenario's name.
     pub(crate) deployments: BTreeMap<String, Deployed>,
-    /// Artifacts that are on the platform, by tenant and scenario name.
-    pub(crate) uploaded: BTreeSet<(String, String)>,
+    /// What the platform calls the artifacts that are on it, by tenant and scenario name.
+    pub(crate) uploaded: BTreeMap<(String, String), String>,
     /// What each decommissioned device was on the platform before.
     pub(crate) gone: BTreeMap<u32, Vec<Gone>>,
+    /// Devices that were turned down, or whose tenant is suspended or removed.
+    pub(crate) barred: BTreeMap<u32, Barred>,
+    /// What each removed tenant was on the platform before.
+    pub(crate) removed: BTreeMap<String, Removed>,
     /// Verbs that somebody entitled carried out in this run: the controls of refusals.
     pub(crate) carried_out: BTreeSet<&'static str>,
     /// Refusals whose control has not been seen yet: verb and where it stands.
@@ -72,6 +76,32 @@ pub(crate) struct Gone {
     /// Look-ups that found it before.
     pub(crate) found: BTreeSet<&'static str>,
     /// The event of its removal.
+    pub(crate) seq: u64,
+}
+
+/// Since when a device may not be let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Barred {
+    /// When the platform said so.
+    pub(crate) since: Stamp,
+    /// The event.
+    pub(crate) seq: u64,
+}
+
+/// A tenant that was removed, and what was seen of it before.
+#[derive(Clone, Debug)]
+pub(crate) struct Removed {
+    /// What the platform called it.
+    pub(crate) at: TenantRef,
+    /// Its first admin, who got in.
+    pub(crate) admin: String,
+    /// The devices that were in.
+    pub(crate) devices: BTreeSet<u32>,
+    /// A link under which a file of it was downloaded, and who followed it.
+    pub(crate) link: Option<(String, Session)>,
+    /// When it was removed.
+    pub(crate) since: Stamp,
+    /// The event.
     pub(crate) seq: u64,
 }
 

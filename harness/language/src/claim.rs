@@ -113,6 +113,13 @@ claims! {
             /// The tenant that knows nothing of them any more.
             tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("by whom: `tenant: acme`");
         }
+        /// Not in since they were refused, revoked or suspended; live sessions ended.
+        Barred = "barred", Eventual, [P1, A7] {
+            /// The devices: groups and selections.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+            /// The group of devices that is let in: the control.
+            like: Located<String> = Shape::Refers(Refers::Devices), Required("who gets in meanwhile: `like: lifts`");
+        }
         /// Each runs the version, and the platform says so.
         Updated = "updated", Eventual, [P8, P11, A10] {
             /// The devices: groups and selections.
@@ -197,6 +204,16 @@ claims! {
             tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
             /// What became of them.
             outcome: Located<OnboardOutcome> = Shape::Word(OnboardOutcome::WORDS), Required("what became of them: `outcome: whole`");
+        }
+        /// Endpoints refuse, what belonged to them is gone, the provider's log has kept it.
+        Removed = "removed", Eventual + Active, [P1] {
+            /// The tenants.
+            tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
+        }
+        /// The owner is served on each surface, devices have round trips, running deployments move.
+        Alive = "alive", Eventual, [P9, A6] {
+            /// The tenants.
+            tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
         }
     }
 }

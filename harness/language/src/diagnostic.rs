@@ -60,6 +60,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("mixed-group", "a group on the platform belongs to one tenant"),
     ("not-a-group", "a role is narrowed to selections that are groups"),
     ("already-there", "a tenant that is there is onboarded"),
+    ("removed-before", "something is done in a tenant that an earlier step removed"),
     ("no-provider", "there is no pool without a provider"),
     ("pool-exceeded", "the tenants' limits add up to more than the provider has"),
     ("limit-exceeded", "more devices enrol than their tenant takes"),

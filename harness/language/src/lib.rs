@@ -37,5 +37,7 @@ pub use scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection, T
 pub use schema::schema;
 pub use source::{Located, Span, Table};
 pub use sources::{FileId, LONGEST_FILE, Place, Sources};
-pub use step::{Abort, AddUser, ByDevices, Configure, Deploy, Expect, Onboard, Outcome, Step, UserAt};
+pub use step::{
+    Abort, AddUser, ByDevices, ByTenants, Configure, Deploy, Expect, Log, Onboard, Outcome, Step, Upload, UserAt,
+};
 pub use words::{Limit, Misbehaviour, OnboardOutcome, Protocol, Refusal, Role, Row, Starts, Surface};

@@ -21,6 +21,7 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
             rules.outcome(step, outcome);
             rules.control(step, outcome);
         }
+        rules.removed(step);
         rules.step(step);
     }
     if !seen.broken_steps {
@@ -40,6 +41,8 @@ struct Rules<'s> {
     added: BTreeMap<&'s str, Vec<(&'s str, Role)>>,
     /// To whom a deployment goes.
     deployed: BTreeMap<&'s str, &'s [Located<String>]>,
+    /// Tenants that an earlier step removed.
+    removed: BTreeSet<&'s str>,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -81,6 +84,7 @@ impl<'s> Rules<'s> {
             selections: scenario.selections.iter().map(|(name, it)| (name.as_str(), &it.value)).collect(),
             added,
             deployed,
+            removed: BTreeSet::new(),
             mistakes: Vec::new(),
         }
     }
@@ -210,16 +214,49 @@ impl<'s> Rules<'s> {
             ),
             Step::Onboard(it) if it.outcome.refused.is_none() && !it.outcome.may_fail => {
                 for name in &it.tenants {
-                    if self.tenant(&name.value).is_some_and(|tenant| tenant.starts == Starts::Ready) {
+                    let is_gone = self.removed.remove(name.as_str());
+                    if !is_gone && self.tenant(&name.value).is_some_and(|tenant| tenant.starts == Starts::Ready) {
                         let message = format!("`{}` is there before the first step", name.value);
                         let help = "`starts: absent`, or say how it is refused: `refused: conflict`";
                         self.report("already-there", name.span, message, "cannot be onboarded again", help);
                     }
                 }
             }
+            Step::Remove(it) if it.outcome.refused.is_none() && !it.outcome.may_fail => {
+                self.removed.extend(it.tenants.iter().map(|name| name.as_str()));
+            }
             Step::AddUser(it) => self.only(&it.only, &it.tenant.value),
             Step::Expect(expect) => self.expect(expect),
             _ => {}
+        }
+    }
+
+    /// Nothing is done in a tenant that is gone, unless that is refused.
+    fn removed(&mut self, step: &'s Step) {
+        if self.removed.is_empty() || step.outcome().is_none_or(|it| it.refused.is_some() || it.may_fail) {
+            return;
+        }
+        let of = |name: &'s Located<String>| (name.span, vec![name.as_str()]);
+        let named: Vec<(Span, Vec<&str>)> = match step {
+            Step::Suspend(it) | Step::Resume(it) | Step::Remove(it) => it.tenants.iter().map(of).collect(),
+            Step::Upload(it) => it.tenants.iter().map(of).collect(),
+            Step::Configure(it) => vec![of(&it.tenant)],
+            Step::AddUser(it) => vec![of(&it.tenant)],
+            Step::RemoveUser(it) | Step::Switch(it) => vec![of(&it.tenant)],
+            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Reject(it) | Step::Decommission(it) => {
+                it.devices.iter().map(|name| (name.span, self.population.tenants(&name.value).collect())).collect()
+            }
+            Step::Deploy(it) => {
+                it.devices.iter().map(|name| (name.span, self.population.tenants(&name.value).collect())).collect()
+            }
+            Step::Onboard(_) | Step::Abort(_) | Step::Log(_) | Step::Expect(_) => return,
+        };
+        for (span, tenants) in named {
+            if let Some(tenant) = tenants.iter().find(|tenant| self.removed.contains(**tenant)) {
+                let message = format!("`{tenant}` was removed by an earlier step");
+                let help = "move this step above the `remove`, onboard the tenant anew, or say how it is refused";
+                self.report("removed-before", span, message, "gone by then", help);
+            }
         }
     }
 
@@ -230,6 +267,16 @@ impl<'s> Rules<'s> {
                 let message = format!("`{word}` takes time, so this `expect` needs `within`");
                 let help = format!("`expect: {{ within: 60s, {word}: … }}`");
                 self.report("missing-deadline", claim.span, message, "until when?", help);
+            }
+            if let Claim::Barred { devices, like } = &claim.value {
+                let barred: BTreeSet<&str> =
+                    devices.iter().flat_map(|name| self.population.counts(name)).map(|(group, _)| group).collect();
+                if self.population.counts(&like.value).any(|(group, _)| barred.contains(group)) {
+                    let message = format!("`{}` would have to be barred and let in", like.value);
+                    let help =
+                        "`like` names others, who get in meanwhile: without them a platform that is down would do";
+                    self.report("no-control", like.span, message, "barred itself", help);
+                }
             }
             if matches!(claim.value, Claim::Pool { .. }) && self.scenario.platform.provider.is_none() {
                 let help = "declare one: `provider: { device_limit: 1000, admin: pia@provider.test }`";
@@ -251,16 +298,26 @@ impl<'s> Rules<'s> {
             return;
         }
         let (who, tenants): (_, BTreeSet<&str>) = match step {
-            Step::Claim(it) | Step::Decommission(it) | Step::Enroll(it) => {
+            Step::Claim(it) | Step::Reject(it) | Step::Decommission(it) | Step::Enroll(it) => {
                 (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
             }
             Step::Deploy(it) => {
                 (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
             }
+            Step::Upload(it) => (outcome.by.as_ref(), it.tenants.iter().map(|name| name.value.as_str()).collect()),
             Step::AddUser(it) => (outcome.by.as_ref(), BTreeSet::from([it.tenant.value.as_str()])),
             Step::RemoveUser(it) => (outcome.by.as_ref(), BTreeSet::from([it.tenant.value.as_str()])),
             Step::Switch(it) => (Some(&it.user), BTreeSet::from([it.tenant.value.as_str()])),
-            Step::Onboard(_) | Step::Configure(_) | Step::Knock(_) | Step::Abort(_) | Step::Expect(_) => return,
+            // Whoever may do these is the provider, the operator, or is seen when somebody does.
+            Step::Onboard(_)
+            | Step::Suspend(_)
+            | Step::Resume(_)
+            | Step::Remove(_)
+            | Step::Configure(_)
+            | Step::Knock(_)
+            | Step::Abort(_)
+            | Step::Log(_)
+            | Step::Expect(_) => return,
         };
         let Some(who) = who else { return };
         for name in tenants {
@@ -284,8 +341,12 @@ impl<'s> Rules<'s> {
     /// Names that a step changes.
     fn subjects(&self, step: &'s Step) -> Vec<&'s str> {
         match step {
-            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Decommission(it) => names(&it.devices),
+            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Reject(it) | Step::Decommission(it) => {
+                names(&it.devices)
+            }
             Step::Onboard(it) => names(&it.tenants),
+            Step::Suspend(it) | Step::Resume(it) | Step::Remove(it) => names(&it.tenants),
+            Step::Upload(it) => std::iter::once(it.artifact.as_str()).chain(names(&it.tenants)).collect(),
             Step::Configure(it) => vec![&it.tenant],
             Step::AddUser(it) => vec![&it.user, &it.tenant],
             Step::RemoveUser(it) | Step::Switch(it) => vec![&it.user, &it.tenant],
@@ -294,7 +355,7 @@ impl<'s> Rules<'s> {
                 let devices = self.deployed.get(it.deployment.as_str()).copied().unwrap_or_default();
                 std::iter::once(it.deployment.as_str()).chain(names(devices)).collect()
             }
-            Step::Expect(_) => Vec::new(),
+            Step::Log(_) | Step::Expect(_) => Vec::new(),
         }
     }
 
@@ -309,9 +370,12 @@ impl<'s> Rules<'s> {
             }
             Claim::Isolation { between, .. } => names(between),
             Claim::Access { user, tenant, .. } => vec![user, tenant],
-            Claim::Quota { tenants, .. } | Claim::Audit { tenants } | Claim::Onboarded { tenants, .. } => {
-                names(tenants)
-            }
+            Claim::Barred { devices, like } => std::iter::once(like.as_str()).chain(names(devices)).collect(),
+            Claim::Quota { tenants, .. }
+            | Claim::Audit { tenants }
+            | Claim::Onboarded { tenants, .. }
+            | Claim::Removed { tenants }
+            | Claim::Alive { tenants } => names(tenants),
             Claim::Pool { .. } => self.tenants.keys().copied().collect(),
             Claim::Counts { tenant, .. } => vec![tenant],
         }

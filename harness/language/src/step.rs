@@ -74,10 +74,18 @@ verbs! {
         Knock(ByDevices) = "knock",
         /// "These are ours", before or after they knock.
         Claim(ByDevices) = "claim",
+        /// Devices are turned down.
+        Reject(ByDevices) = "reject",
         /// Devices are gone for good.
         Decommission(ByDevices) = "decommission",
         /// Tenants come into being.
         Onboard(Onboard) = "onboard",
+        /// Tenants are shut: nobody and nothing of theirs is let in, and nothing of theirs is lost.
+        Suspend(ByTenants) = "suspend",
+        /// Suspended tenants are opened again.
+        Resume(ByTenants) = "resume",
+        /// Tenants are gone for good, with all that is theirs but the logs.
+        Remove(ByTenants) = "remove",
         /// A tenant's limits are changed.
         Configure(Configure) = "configure",
         /// A person becomes a user of a tenant.
@@ -86,17 +94,21 @@ verbs! {
         RemoveUser(UserAt) = "remove_user",
         /// A person goes into another tenant without a new login; later steps use the session of the tenant they act on.
         Switch(UserAt) = "switch",
+        /// An artifact is brought to tenants. `deploy` does it by itself.
+        Upload(Upload) = "upload",
         /// An update is rolled out: one deployment per tenant of `devices`, all under `name`.
         Deploy(Deploy) = "deploy",
         /// A deployment is stopped.
         Abort(Abort) = "abort",
+        /// A remark in the journal and the report.
+        Log(Log) = "log",
         /// What must hold.
         Expect(Expect) = "expect",
     }
 }
 
 block! {
-    /// What every step but `expect` takes beside its own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
+    /// What every step but `log` and `expect` takes beside its own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
     #[derive(Default)]
     pub struct Outcome {
         /// Who acts.
@@ -113,7 +125,7 @@ block! {
 }
 
 block! {
-    /// `enroll`, `knock`, `claim`, `decommission`.
+    /// `enroll`, `knock`, `claim`, `reject`, `decommission`.
     pub struct ByDevices with outcome: Outcome {
         /// The devices: groups and selections.
         pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
@@ -127,6 +139,14 @@ block! {
         pub tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
         /// Together, not one by one.
         pub at_once: bool = Shape::YesNo, Otherwise("false");
+    }
+}
+
+block! {
+    /// `suspend`, `resume`, `remove`.
+    pub struct ByTenants with outcome: Outcome {
+        /// The tenants.
+        pub tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
     }
 }
 
@@ -165,6 +185,16 @@ block! {
 }
 
 block! {
+    /// An artifact is brought to tenants.
+    pub struct Upload with outcome: Outcome {
+        /// The artifact.
+        pub artifact: Located<String> = Shape::Refers(Refers::Artifact), Required("what: `artifact: v2`");
+        /// The tenants.
+        pub tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("to which tenants: `tenants: [acme]`");
+    }
+}
+
+block! {
     /// One deployment per tenant of `devices`, all under `name`.
     pub struct Deploy with outcome: Outcome {
         /// The artifact.
@@ -184,19 +214,31 @@ block! {
     }
 }
 
+block! {
+    /// A remark in the journal and the report.
+    pub struct Log {
+        /// The remark.
+        pub text: Located<String> = Shape::Text, Required("what it says: `text: the second wave begins`");
+    }
+}
+
 impl Step {
-    /// Who acts and what is due; `expect` has none.
+    /// Who acts and what is due; `expect` and `log` have none.
     #[must_use]
     pub const fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Enroll(it) | Self::Knock(it) | Self::Claim(it) | Self::Decommission(it) => Some(&it.value.outcome),
+            Self::Enroll(it) | Self::Knock(it) | Self::Claim(it) | Self::Reject(it) | Self::Decommission(it) => {
+                Some(&it.value.outcome)
+            }
             Self::Onboard(it) => Some(&it.value.outcome),
+            Self::Suspend(it) | Self::Resume(it) | Self::Remove(it) => Some(&it.value.outcome),
             Self::Configure(it) => Some(&it.value.outcome),
             Self::AddUser(it) => Some(&it.value.outcome),
             Self::RemoveUser(it) | Self::Switch(it) => Some(&it.value.outcome),
+            Self::Upload(it) => Some(&it.value.outcome),
             Self::Deploy(it) => Some(&it.value.outcome),
             Self::Abort(it) => Some(&it.value.outcome),
-            Self::Expect(_) => None,
+            Self::Log(_) | Self::Expect(_) => None,
         }
     }
 }

@@ -132,6 +132,15 @@ impl Mender {
         if answer.is_success() { created(&answer) } else { Err(answer.into()) }
     }
 
+    /// Whether the caller's tenant has an artifact of this name.
+    ///
+    /// # Errors
+    /// As every verb.
+    pub async fn has_artifact(&self, by: &Session, name: &str) -> Result<bool> {
+        let rows = self.pages(by, Call::new("List Artifacts").query("name", name)).await?;
+        Ok(rows.iter().any(|row| text(row, "name") == name))
+    }
+
     /// Removes an artifact.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub(super) async fn make(
         return Err(Stop::Broken(format!("the attempts of `{}` were never compiled", claim.name())));
     };
     let mut seats = Vec::new();
-    let known: Vec<_> = run.people.tenants().cloned().collect();
+    let known: Vec<_> = run.people.open_tenants().cloned().collect();
     for tenant in known {
         if tenant.is_provider
             || between.iter().any(|name| **name == *tenant.at.name)

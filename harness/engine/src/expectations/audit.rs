@@ -17,9 +17,13 @@ const SUMMARY: &str = "changes stand where they belong";
 /// counts.
 pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<Seen> {
     let expected = "every change stands once, with its actor, in the right log and in no other";
+    if let Some(shut) = tenants.iter().find(|name| run.people.is_suspended(name)) {
+        let text = format!("`{}` is suspended: nobody can read its log", shut.value);
+        return Ok(Seen::Hidden(Proof::of(expected).actual(text)));
+    }
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut rows: BTreeMap<String, Vec<AuditRow>> = BTreeMap::new();
-    let all: Vec<_> = run.people.tenants().map(|tenant| tenant.at.clone()).collect();
+    let all: Vec<_> = run.people.open_tenants().map(|tenant| tenant.at.clone()).collect();
     for at in all {
         let admin = run.people.admin(&at.name).await?;
         rows.insert(at.id.to_string(), run.mender.audit_log(&admin).await?);

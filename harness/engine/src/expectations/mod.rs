@@ -1,8 +1,10 @@
 //! The claims, a file each: what is looked at, and what it must show.
 
 mod access;
+mod alive;
 mod attempts;
 mod audit;
+mod barred;
 mod counts;
 mod forgotten;
 mod isolation;
@@ -11,6 +13,7 @@ mod online;
 mod platform_view;
 mod pool;
 mod quota;
+mod removed;
 mod reported;
 mod rolled_back;
 mod untouched;
@@ -143,6 +146,9 @@ async fn on_the_record(run: &mut Run, claim: &Located<Claim>, deadline: Stamp) -
 async fn look(run: &mut Run, claim: &Claim, began: Stamp) -> Result<Seen> {
     match claim {
         Claim::Online { devices } => Ok(online::look(run, devices, began)),
+        Claim::Barred { devices, like } => Ok(barred::look(run, devices, like)),
+        Claim::Removed { tenants } => removed::look(run, tenants).await,
+        Claim::Alive { tenants } => alive::look(run, tenants, began).await,
         Claim::Updated { devices, version } => updated::look(run, devices, version).await,
         Claim::RolledBack { devices, deployment, version } => {
             rolled_back::look(run, devices, deployment, version).await

@@ -179,7 +179,7 @@ async fn counted(run: &mut Run, tenant: &str) -> Result<i64> {
 
 async fn counts_of_others(run: &mut Run, tenant: &str) -> Result<BTreeMap<String, i64>> {
     let others: Vec<TenantRef> =
-        run.people.tenants().map(|tenant| tenant.at.clone()).filter(|at| *at.name != *tenant).collect();
+        run.people.open_tenants().map(|tenant| tenant.at.clone()).filter(|at| *at.name != *tenant).collect();
     let mut counts = BTreeMap::new();
     for other in others {
         counts.insert(other.name.to_string(), counted(run, &other.name).await?);

@@ -22,10 +22,10 @@ pub(crate) async fn deploy(run: &mut Run, step: &Located<Deploy>) -> Result<Endi
     for (tenant, members) in run.by_tenant(&devices) {
         let by = actors::acting(run, &step.outcome, Default::AdminOf(&tenant)).await?;
         let place = (tenant.clone(), step.artifact.value.clone());
-        if !run.uploaded.contains(&place) {
+        if !run.uploaded.contains_key(&place) {
             let admin = run.people.admin(&tenant).await?;
-            run.mender.upload(&admin, &spec).await?;
-            run.uploaded.insert(place);
+            let id = run.mender.upload(&admin, &spec).await?;
+            run.uploaded.insert(place, id);
         }
         let target = match &group {
             Some(group) => Target::Group(group.clone()),
@@ -59,7 +59,7 @@ pub(crate) async fn deploy(run: &mut Run, step: &Located<Deploy>) -> Result<Endi
 }
 
 /// The file behind an artifact of the scenario: named as declared there, so that reports can speak of it.
-fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
+pub(super) fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
     let declared = run.plan.scenario.artifacts.get(name);
     let declared = declared.ok_or_else(|| Stop::Broken(format!("no artifact is called `{name}`")))?;
     let image = Image {

@@ -7,9 +7,13 @@ mod deploy;
 mod door;
 mod onboard;
 mod people;
+mod reject;
+mod tenants;
+mod upload;
 
 use crate::outcome::Ending;
 use crate::run::{Result, Run};
+use fleetproof_journal::What;
 use fleetproof_language::{Located, Outcome, Step};
 use std::time::Duration;
 
@@ -25,14 +29,23 @@ pub(crate) async fn carry_out(run: &mut Run, step: &Located<Step>) -> Result<End
         Step::Enroll(step) => door::enroll(run, step).await,
         Step::Knock(step) => door::knock(run, step).await,
         Step::Claim(step) => door::claim(run, step).await,
+        Step::Reject(step) => reject::reject(run, step).await,
         Step::Decommission(step) => decommission::decommission(run, step).await,
         Step::Onboard(step) => onboard::onboard(run, step).await,
+        Step::Suspend(step) => tenants::suspend(run, step).await,
+        Step::Resume(step) => tenants::resume(run, step).await,
+        Step::Remove(step) => tenants::remove(run, step).await,
         Step::Configure(step) => configure::configure(run, step).await,
         Step::AddUser(step) => people::add_user(run, step).await,
         Step::RemoveUser(step) => people::remove_user(run, step).await,
         Step::Switch(step) => people::switch(run, step).await,
+        Step::Upload(step) => upload::upload(run, step).await,
         Step::Deploy(step) => deploy::deploy(run, step).await,
         Step::Abort(step) => abort::abort(run, step).await,
+        Step::Log(step) => {
+            run.shared.emit("engine", run.place(step.span), What::Note { text: step.text.value.clone() });
+            Ok(Ending::passed(step.text.value.clone()))
+        }
         Step::Expect(_) => Ok(Ending::passed("")),
     }
 }

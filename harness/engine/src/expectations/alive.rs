@@ -1,0 +1,94 @@
+//! `alive`: the owner is served on each surface, devices have round trips, running deployments move.
+
+use crate::proof::{Proof, Seen};
+use crate::run::{Result, Run};
+use fleetproof_dialects::DialectError;
+use fleetproof_journal::What;
+use fleetproof_language::Located;
+use fleetproof_world::Stamp;
+
+/// Looks at everything of each tenant that must go on.
+pub(super) async fn look(run: &mut Run, tenants: &[Located<String>], began: Stamp) -> Result<Seen> {
+    let (mut wrong, mut evidence) = (Vec::new(), Vec::new());
+    for tenant in tenants {
+        let mut signs = owner(run, tenant).await?;
+        signs.extend(devices(run, tenant, began));
+        signs.extend(deployments(run, tenant, began));
+        if signs.is_empty() {
+            let devices = run.accepted.get(&tenant.value).map_or(0, |devices| devices.len());
+            let text = format!("`{}` goes on: its admin is served everywhere, its {devices} devices are", tenant.value);
+            evidence.push(run.shared.emit("engine", None, What::Note { text }));
+        }
+        wrong.extend(signs);
+    }
+    let expected = "owners are served on each surface, devices have round trips, running deployments move";
+    Ok(Seen::of(Proof::of(expected).evidence(evidence), tenants.len(), wrong, "tenants are alive"))
+}
+
+/// What its admin is not served.
+async fn owner(run: &mut Run, tenant: &str) -> Result<Vec<String>> {
+    let admin = match run.people.admin(tenant).await {
+        Ok(admin) => admin,
+        Err(error) => return Ok(vec![format!("the admin of `{tenant}` is not let in: {error}")]),
+    };
+    let mender = &run.mender;
+    let mut wrong = Vec::new();
+    let looked: [(&str, std::result::Result<(), DialectError>); 6] = [
+        ("Tenant Info", mender.tenant_info(&admin).await.map(drop)),
+        ("DeviceAuth Management List Devices", mender.devices(&admin, None).await.map(drop)),
+        ("List Artifacts", mender.has_artifact(&admin, "none").await.map(drop)),
+        ("Deployments V1 List Deployments", mender.deployments(&admin).await.map(drop)),
+        ("List Users Management", mender.users(&admin).await.map(drop)),
+        ("Get Audit Logs", mender.audit_log(&admin).await.map(drop)),
+    ];
+    for (operation, answer) in looked {
+        if let Err(error) = answer {
+            wrong.push(format!("`{}` asks `{operation}` in `{tenant}` and is not served: {error}", admin.who()));
+        }
+    }
+    Ok(wrong)
+}
+
+/// Its devices that had no round trip since.
+fn devices(run: &Run, tenant: &str, began: Stamp) -> Vec<String> {
+    let accepted = run.accepted.get(tenant).into_iter().flatten();
+    run.shared.record(|record| {
+        accepted
+            .filter_map(|device| {
+                let seen = &record.devices[*device as usize];
+                if seen.served.is_some_and(|served| served >= began) {
+                    return None;
+                }
+                let told = match seen.knocked {
+                    Some((at, status, _)) if seen.served.is_none_or(|served| at > served) => {
+                        format!("`{}` knocked at {at} and was answered {status}", run.name_of(*device))
+                    }
+                    _ => format!("`{}` was not served since", run.name_of(*device)),
+                };
+                Some(told)
+            })
+            .collect()
+    })
+}
+
+/// Deployments that are not over and in which nothing happened since.
+fn deployments(run: &Run, tenant: &str, began: Stamp) -> Vec<String> {
+    let running = run.deployments.iter().filter(|(_, deployed)| deployed.aborted.is_none());
+    running
+        .filter_map(|(name, deployed)| {
+            let id = deployed.ids.get(tenant)?;
+            let members = deployed.devices.iter().filter(|device| run.tenant_of(**device) == tenant);
+            let (mut open, mut moved) = (0_u32, false);
+            run.shared.record(|record| {
+                for device in members {
+                    let seen = &record.devices[*device as usize];
+                    let ended = seen.heard_of(id).is_some_and(|update| update.finished.is_some());
+                    open += u32::from(!ended);
+                    moved |= seen.changed >= began;
+                }
+            });
+            (open > 0 && !moved)
+                .then(|| format!("`{name}` stands still in `{tenant}`: {open} devices have not ended it"))
+        })
+        .collect()
+}
