@@ -1,6 +1,7 @@
-//! `untouched`: not offered, fetched or written; the version is as before.
+//! `untouched`: not offered, fetched or written; the version is as before, or came by a deployment of the device's own.
 
 use crate::proof::{Proof, Seen};
+use crate::record::DeviceRecord;
 use crate::run::Run;
 use fleetproof_language::Located;
 
@@ -8,7 +9,8 @@ use fleetproof_language::Located;
 /// got it.
 pub(super) fn look(run: &Run, devices: &[Located<String>], deployment: &str) -> Seen {
     let devices = run.devices(devices);
-    let expected = format!("no device here ever hears of `{deployment}`, and each runs what it ran");
+    let expected =
+        format!("no device here ever hears of `{deployment}`, and each runs what it ran or what was meant for it");
     let Some(deployed) = run.deployments.get(deployment) else {
         return Seen::Hidden(Proof::of(expected).actual(format!("`{deployment}` was never made")));
     };
@@ -32,7 +34,9 @@ pub(super) fn look(run: &Run, devices: &[Located<String>], deployment: &str) -> 
                 let first = update.offered.or(update.download_started);
                 anomaly = anomaly.or(first);
                 wrong.push(format!("`{name}` was offered `{}`", update.artifact));
-            } else if let Some(ran) = deployed.ran.get(*device as usize).filter(|ran| **ran != seen.running) {
+            } else if let Some(ran) = deployed.ran.get(*device as usize).filter(|ran| **ran != seen.running)
+                && !has_it_from_another(run, *device, seen, deployment)
+            {
                 wrong.push(format!("`{name}` ran {ran} and runs {}", seen.running));
             } else if over.is_none_or(|over| seen.served.is_none_or(|served| served <= over)) {
                 unheard.push(name);
@@ -52,5 +56,14 @@ pub(super) fn look(run: &Run, devices: &[Located<String>], deployment: &str) -> 
         }
         let offered = reached.iter().filter_map(|update| update.offered).take(1);
         Seen::of(proof.evidence(offered), devices.len(), wrong, "devices are untouched")
+    })
+}
+
+/// Whether another deployment of the scenario, one that is meant for the device, brought what it runs.
+fn has_it_from_another(run: &Run, device: u32, seen: &DeviceRecord, deployment: &str) -> bool {
+    let meant = run.deployments.iter().filter(|(name, other)| *name != deployment && other.devices.contains(&device));
+    meant.flat_map(|(_, other)| other.ids.values()).filter_map(|id| seen.heard_of(id)).any(|update| {
+        let booted = update.boots.iter().any(|(version, ..)| *version == seen.running);
+        booted || update.finished.as_ref().is_some_and(|finished| finished.version == seen.running)
     })
 }
