@@ -84,6 +84,7 @@ fn demo() -> Scenario {
         about: None,
         tags: Vec::new(),
         covers: Vec::new(),
+        budget: None,
         platform: Platform { provider: Some(here(provider)), tenants },
         artifacts: Table::default(),
         devices: Table::default(),

@@ -15,11 +15,7 @@ use fleetproof_stacks::{Embedded, Running, StackError};
 use fleetproof_world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// The time that a scenario has when it does not say.
-const BUDGET: Duration = Duration::from_secs(5 * 60);
 
 /// Runs `plan` from bringing the platform up to releasing everything.
 pub(crate) async fn dispatch(
@@ -109,7 +105,7 @@ async fn bring_up(
         removed: BTreeMap::new(),
         carried_out: BTreeSet::new(),
         uncontrolled: Vec::new(),
-        budget: shared.now().after(BUDGET),
+        budget: shared.now().after(plan.scenario.budget()),
         stop: stop.clone(),
         plan,
         sources,
@@ -165,7 +161,8 @@ async fn one_step(run: &mut Run, step: &Located<Step>) -> Ending {
     };
     let ending = ended.unwrap_or_else(|stop: Stop| Ending { verdict: stop.verdict(), detail: stop.reason() });
     if ending.verdict == Verdict::Failed && run.shared.now() >= run.budget {
-        let detail = format!("the budget of {}s was used up here: {}", BUDGET.as_secs(), ending.detail);
+        let budget = run.plan.scenario.budget().as_secs_f64();
+        let detail = format!("the budget of {budget} s was used up here: {}", ending.detail);
         return Ending { verdict: Verdict::Inconclusive, detail };
     }
     ending

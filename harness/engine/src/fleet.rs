@@ -11,9 +11,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a simulated device takes to boot.
-const BOOT_TIME: Duration = Duration::from_secs(1);
-
 /// The devices of a scenario. A device that got no order yet costs nothing but its line.
 pub(crate) struct Fleet {
     orders: Vec<mpsc::UnboundedSender<Order>>,
@@ -33,6 +30,8 @@ struct Waiting {
     runs: String,
     poll: Duration,
     phase: Duration,
+    jitter: u32,
+    boot_time: Duration,
 }
 
 impl Fleet {
@@ -49,6 +48,8 @@ impl Fleet {
                 runs: device.runs.clone(),
                 poll: device.poll,
                 phase: device.phase,
+                jitter: device.jitter,
+                boot_time: device.boot_time,
             }));
         }
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -71,7 +72,8 @@ impl Fleet {
                 version: waiting.runs.clone(),
                 poll: waiting.poll,
                 phase: waiting.phase,
-                boot_time: BOOT_TIME,
+                jitter: waiting.jitter,
+                boot_time: waiting.boot_time,
                 shelf: self.shelf.clone(),
             };
             let body = SimulatedBody::new(config.name.clone(), &waiting.runs);

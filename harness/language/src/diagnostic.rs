@@ -59,6 +59,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("cyclic-selection", "a selection is a part of itself"),
     ("mixed-group", "a group on the platform belongs to one tenant"),
     ("not-a-group", "a role is narrowed to selections that are groups"),
+    ("budget-too-small", "what takes its time anyway does not fit into the budget"),
+    ("two-kinds", "a place that takes one kind has several"),
     ("already-there", "a tenant that is there is onboarded"),
     ("removed-before", "something is done in a tenant that an earlier step removed"),
     ("no-provider", "there is no pool without a provider"),

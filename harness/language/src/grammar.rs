@@ -123,6 +123,14 @@ pub(crate) trait Form: Sized {
     fn read(entries: &Entries<'_>, reader: &mut Reader<'_>) -> Option<Self>;
 }
 
+/// A key as it is written: `for` is a word of Rust too, and `r#for` there.
+pub(crate) const fn written(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
 /// Defines a struct that is a block: its fields are its keys. `with outcome: Outcome` puts the keys of another
 /// block beside them; `, partly` keeps the rest of a block of which something could not be read.
 macro_rules! block {
@@ -154,7 +162,7 @@ macro_rules! block {
                 name: stringify!($name),
                 about: &[$($about),+],
                 keys: &[$($crate::grammar::Key {
-                    word: stringify!($field),
+                    word: $crate::grammar::written(stringify!($field)),
                     about: &[$($doc),+],
                     shape: $shape,
                     presence: $presence,
@@ -167,7 +175,7 @@ macro_rules! block {
                 entries: &$crate::reader::Entries<'_>,
                 reader: &mut $crate::reader::Reader<'_>,
             ) -> Option<Self> {
-                $(let $field = entries.field::<$type>(reader, stringify!($field));)*
+                $(let $field = entries.field::<$type>(reader, $crate::grammar::written(stringify!($field)));)*
                 $(let $flat = <$flat_type as $crate::grammar::Form>::read(entries, reader);)?
                 Some(Self { $($field: $field?,)* $($flat: $flat?,)? })
             }

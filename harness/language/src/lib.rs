@@ -38,6 +38,7 @@ pub use schema::schema;
 pub use source::{Located, Span, Table};
 pub use sources::{FileId, LONGEST_FILE, Place, Sources};
 pub use step::{
-    Abort, AddUser, ByDevices, ByTenants, Configure, Deploy, Expect, Log, Onboard, Outcome, Step, Upload, UserAt,
+    Abort, AddUser, ByDevices, ByTenants, Configure, Deploy, Elapsed, Expect, Log, Onboard, Outcome, Progress, Step,
+    Upload, UserAt, WaitUntil,
 };
 pub use words::{Limit, Misbehaviour, OnboardOutcome, Protocol, Refusal, Role, Row, Starts, Surface};

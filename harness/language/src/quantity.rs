@@ -55,6 +55,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
     if duration > LONGEST { Err(Wrong::TooLarge) } else { Ok(duration) }
 }
 
+/// As it is written: in the largest unit in which it is a whole number.
+pub(crate) fn shown(duration: Duration) -> String {
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let unit = TIMES.iter().rev().find(|(_, factor)| ms.is_multiple_of(*factor) && ms >= *factor);
+    let (unit, factor) = unit.unwrap_or(&TIMES[1]);
+    format!("{}{unit}", ms / factor)
+}
+
 /// Bytes of `200 B`, `64 KiB`, `4 MiB`, `1 GiB`.
 pub(crate) fn size(text: &str) -> Result<u64, Wrong> {
     let (number, unit) = split(text)?;

@@ -431,6 +431,43 @@ impl<'a> Reader<'a> {
         verbs
     }
 
+    /// The one key of a place that takes one of several kinds, with its value.
+    pub(crate) fn kind<'n>(
+        &mut self,
+        node: &'n Node,
+        at: &At<'_>,
+        block: &'static Block,
+    ) -> Option<(&'n Entry, At<'static>)> {
+        let entry = match &node.kind {
+            Kind::Block(list) => match list.as_slice() {
+                [entry] => entry,
+                [] => return self.no_kind(node, at),
+                [first, second, ..] => {
+                    let (word, kinds) = (short(at.word), (short(&first.key), short(&second.key)));
+                    let message = format!("`{word}` has one kind, this one has `{}` and `{}`", kinds.0, kinds.1);
+                    let mistake = Diagnostic::new("two-kinds", second.key_span, message).label("the second one");
+                    self.mistakes.push(mistake.help(format!("begin a second step: `- {word}: {{ {}: … }}`", kinds.1)));
+                    return None;
+                }
+            },
+            _ => return self.no_kind(node, at),
+        };
+        let words = || block.keys.iter().map(|key| key.word);
+        if block.key(&entry.key).is_none() {
+            let message = format!("`{}` is not a kind of `{}`", short(&entry.key), short(at.word));
+            let mistake =
+                Diagnostic::new("unknown-word", entry.key_span, message).label(format!("unknown to {VERSION}"));
+            self.mistakes.push(mistake.help(suggest::help(&entry.key, "kinds", words())));
+            self.names.unread(&at.shape);
+        }
+        block.key(&entry.key).map(|key| (entry, At::new(key.word, entry.key_span, key.shape)))
+    }
+
+    fn no_kind<T>(&mut self, node: &Node, at: &At<'_>) -> Option<T> {
+        self.wrong_shape(node, at);
+        None
+    }
+
     /// A word of a fixed list.
     pub(crate) fn word(&mut self, node: &Node, at: &At<'_>) -> Option<String> {
         let Shape::Word(words) = at.shape else { return None };

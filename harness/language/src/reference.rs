@@ -27,12 +27,15 @@ pub fn reference() -> String {
     section(&mut page, "`selections.<name>`", Selection::BLOCK);
     page.push_str("\n## Steps\nOne verb each: `- enroll: { devices: [hvac] }`. They run one after another; each ends when its effect is confirmed.\n");
     for key in Step::BLOCK.keys {
-        let Shape::Block(block) = key.shape else { continue };
         if key.word == Expect::VERB {
             continue;
         }
         let _ = write!(page, "\n### `{}`\n{}\n", key.word, text(key.about));
-        table(&mut page, block.keys);
+        match key.shape {
+            Shape::Block(block) => table(&mut page, block.keys),
+            Shape::Choice(block) => kinds(&mut page, key.word, block),
+            _ => {}
+        }
     }
     section(&mut page, "What every step takes beside its own keys", Outcome::BLOCK);
     section_of(&mut page, "`expect`", Expect::BLOCK.about, Expect::BLOCK.keys);
@@ -87,6 +90,16 @@ fn section_of(page: &mut String, title: &str, about: &[&str], keys: &[Key]) {
     table(page, keys);
 }
 
+/// A step that takes one of several kinds.
+fn kinds(page: &mut String, verb: &str, block: &Block) {
+    let _ = writeln!(page, "\nOne kind each:");
+    for kind in block.keys {
+        let Shape::Block(parameters) = kind.shape else { continue };
+        let _ = write!(page, "\n`{verb}: {{ {}: {{ … }} }}`: {}\n", kind.word, text(kind.about));
+        table(page, parameters.keys);
+    }
+}
+
 fn table(page: &mut String, keys: &[Key]) {
     page.push_str("\n| key | takes | when absent | |\n| --- | --- | --- | --- |\n");
     for key in keys {
@@ -135,6 +148,7 @@ fn takes(shape: &Shape) -> String {
         }
         Shape::Block(_) => "block".to_owned(),
         Shape::Table(..) => "table".to_owned(),
-        Shape::Choice(_) => "step".to_owned(),
+        Shape::Choice(block) if block.name == "Step" => "step".to_owned(),
+        Shape::Choice(_) => "one kind".to_owned(),
     }
 }

@@ -3,19 +3,22 @@
 use crate::claim::{Claim, Class};
 use crate::diagnostic::Diagnostic;
 use crate::population::Population;
+use crate::quantity;
 use crate::reader::Seen;
 use crate::scenario::{Scenario, Selection, Tenant};
 use crate::source::{Located, Span};
-use crate::step::{Expect, Outcome, Step};
+use crate::step::{Expect, Outcome, Step, WaitUntil};
 use crate::suggest;
 use crate::words::{Refusal, Role, Row, Starts};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Everything that is wrong with what could be read. What depends on a part that could not be read is not judged.
 pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
     let mut rules = Rules::new(scenario);
     rules.tenants();
     rules.selections();
+    rules.budget();
     for step in &scenario.steps {
         if let Some(outcome) = step.outcome() {
             rules.outcome(step, outcome);
@@ -123,6 +126,27 @@ impl<'s> Rules<'s> {
             let message = format!("the tenants' limits add up to {sum}, the provider has {}", limit.value);
             let help = "lower one, or onboard it in a step: `starts: absent`";
             self.report("pool-exceeded", limit.span, message, "the pool", help);
+        }
+    }
+
+    /// What takes its time whatever the platform does fits into the budget.
+    fn budget(&mut self) {
+        let fixed = |step: &Located<Step>| match &step.value {
+            Step::WaitUntil(wait) => match &wait.value {
+                WaitUntil::Elapsed(elapsed) => elapsed.r#for.value,
+                WaitUntil::Progress(_) => Duration::ZERO,
+            },
+            Step::Expect(expect) => expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),
+            _ => Duration::ZERO,
+        };
+        let sum = self.scenario.steps.iter().map(fixed).fold(Duration::ZERO, Duration::saturating_add);
+        let budget = self.scenario.budget();
+        if sum > budget {
+            let span = self.scenario.budget.as_ref().map_or(self.scenario.scenario.span, |budget| budget.span);
+            let message =
+                format!("fixed times add up to {}, the budget is {}", quantity::shown(sum), quantity::shown(budget));
+            let help = format!("`budget: {}` leaves as much for the rest", quantity::shown(sum.saturating_mul(2)));
+            self.report("budget-too-small", span, message, "never enough", help);
         }
     }
 
@@ -249,7 +273,7 @@ impl<'s> Rules<'s> {
             Step::Deploy(it) => {
                 it.devices.iter().map(|name| (name.span, self.population.tenants(&name.value).collect())).collect()
             }
-            Step::Onboard(_) | Step::Abort(_) | Step::Log(_) | Step::Expect(_) => return,
+            Step::Onboard(_) | Step::Abort(_) | Step::WaitUntil(_) | Step::Log(_) | Step::Expect(_) => return,
         };
         for (span, tenants) in named {
             if let Some(tenant) = tenants.iter().find(|tenant| self.removed.contains(**tenant)) {
@@ -316,6 +340,7 @@ impl<'s> Rules<'s> {
             | Step::Configure(_)
             | Step::Knock(_)
             | Step::Abort(_)
+            | Step::WaitUntil(_)
             | Step::Log(_)
             | Step::Expect(_) => return,
         };
@@ -355,7 +380,7 @@ impl<'s> Rules<'s> {
                 let devices = self.deployed.get(it.deployment.as_str()).copied().unwrap_or_default();
                 std::iter::once(it.deployment.as_str()).chain(names(devices)).collect()
             }
-            Step::Log(_) | Step::Expect(_) => Vec::new(),
+            Step::WaitUntil(_) | Step::Log(_) | Step::Expect(_) => Vec::new(),
         }
     }
 

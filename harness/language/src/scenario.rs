@@ -7,6 +7,9 @@ use crate::step::Step;
 use crate::words::{Misbehaviour, Protocol, Role, Row, Starts};
 use std::time::Duration;
 
+/// How long a scenario may take that does not say.
+const BUDGET: Duration = Duration::from_secs(5 * 60);
+
 /// The most devices of a group.
 const MANY: u32 = 1_000_000;
 
@@ -21,6 +24,8 @@ block! {
         pub tags: Vec<Located<String>> = Shape::List(&Shape::Text, 1), Otherwise("none");
         /// The rows (`P1`…) that it proves. Each needs a claim that can prove it.
         pub covers: Vec<Located<Row>> = Shape::List(&Shape::Word(Row::WORDS), 1), Otherwise("none");
+        /// How long it may take, without start and clean-up of the platform.
+        pub budget: Option<Located<Duration>> = Shape::Duration(1), Otherwise("5m");
         /// What exists before the first step.
         pub platform: Platform = Shape::Block(Platform::BLOCK), Optional;
         /// What can be deployed.
@@ -31,6 +36,14 @@ block! {
         pub selections: Table<Selection> = Shape::Table(Named::Selection, Selection::BLOCK), Otherwise("none");
         /// What happens, in order; at least one claim among it.
         pub steps: Vec<Located<Step>> = Shape::List(&Shape::Choice(Step::BLOCK), 1), Required("what happens, in order: `steps: [{ enroll: { devices: [hvac] } }]`");
+    }
+}
+
+impl Scenario {
+    /// How long it may take.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        self.budget.as_ref().map_or(BUDGET, |budget| budget.value)
     }
 }
 
@@ -105,6 +118,10 @@ block! {
         pub runs: Located<String> = Shape::Version, Required("the version at the start: `runs: \"1.0\"`");
         /// How often they ask for updates.
         pub poll: Option<Located<Duration>> = Shape::Duration(1), Otherwise("5s");
+        /// By how much each of these periods is longer or shorter than that, drawn anew for each (in the types: millionths).
+        pub jitter: Option<Located<u32>> = Shape::Share, Otherwise("0%");
+        /// How long they take to boot.
+        pub boot_time: Option<Located<Duration>> = Shape::Duration(1), Otherwise("1s");
         /// Labels, for selections.
         pub tags: Vec<Located<String>> = Shape::List(&Shape::Declares(Named::Tag), 1), Otherwise("none");
     }

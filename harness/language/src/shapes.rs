@@ -15,7 +15,7 @@ impl Reader<'_> {
         }
         let takes = takes(&at.shape);
         let owner = match (&at.shape, at.word) {
-            (Shape::Choice(_), _) => "a step is".to_owned(),
+            (Shape::Choice(block), _) if block.name == "Step" => "a step is".to_owned(),
             (_, "") => "a scenario is".to_owned(),
             (_, word) => format!("`{}` takes", short(word)),
         };
@@ -53,6 +53,11 @@ impl Reader<'_> {
             (Shape::Duration(_), _) => Some("a number and a unit: `30s`".to_owned()),
             (Shape::Size, _) => Some("a number and a unit: `64 KiB`".to_owned()),
             (Shape::Share, _) => Some("a number and a unit: `10%`".to_owned()),
+            (Shape::Choice(block), _) if block.name != "Step" => {
+                let kinds = suggest::list(block.keys.iter().map(|key| key.word));
+                let first = block.keys.first().map_or("", |key| key.word);
+                Some(format!("one of its kinds, `{first}: {{ … }}`; kinds: {kinds}"))
+            }
             (Shape::Choice(block), _) => Some(format!(
                 "begin it with its verb, `enroll: {{ devices: [hvac] }}`; verbs: {}",
                 suggest::list(block.keys.iter().map(|key| key.word))
@@ -95,7 +100,8 @@ fn takes(shape: &Shape) -> &'static str {
         },
         Shape::Block(_) => "a block of keys",
         Shape::Table(..) => "a table of names",
-        Shape::Choice(_) => "a block with one verb",
+        Shape::Choice(block) if block.name == "Step" => "a block with one verb",
+        Shape::Choice(_) => "a block with one kind",
     }
 }
 

@@ -11,7 +11,9 @@ use crate::words::{Refusal, Role};
 use std::time::Duration;
 
 macro_rules! verbs {
-    ($(#[doc = $about:literal])+ pub enum Step { $($(#[doc = $doc:literal])+ $variant:ident($type:ident) = $word:literal,)* }) => {
+    ($(#[doc = $about:literal])+ pub enum Step { $(
+        $(#[doc = $doc:literal])+ $variant:ident($type:ident) = $word:literal $($choice:ident)?,
+    )* }) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Step {
@@ -23,7 +25,7 @@ macro_rules! verbs {
                 name: "Step",
                 about: &[$($about),+],
                 keys: &[$(Key {
-                    word: $word, about: &[$($doc),+], shape: Shape::Block($type::BLOCK), presence: Optional,
+                    word: $word, about: &[$($doc),+], shape: verbs!(@shape $type $($choice)?), presence: Optional,
                 }),*],
                 partly: false,
                 also: None,
@@ -60,6 +62,43 @@ macro_rules! verbs {
 
             fn span(node: &Node) -> crate::source::Span {
                 crate::reader::first_key(node)
+            }
+        }
+    };
+    (@shape $type:ident choice) => { Shape::Choice($type::BLOCK) };
+    (@shape $type:ident) => { Shape::Block($type::BLOCK) };
+}
+
+/// Defines an enum whose value in the file is a block with exactly one key, its kind.
+macro_rules! kinds {
+    ($(#[doc = $about:literal])+ pub enum $name:ident { $(
+        $(#[doc = $doc:literal])+ $variant:ident($type:ident) = $word:literal,
+    )* }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[doc = $doc])+ $variant(Located<$type>),)*
+        }
+
+        impl $name {
+            pub(crate) const BLOCK: &'static Block = &Block {
+                name: stringify!($name),
+                about: &[$($about),+],
+                keys: &[$(Key {
+                    word: $word, about: &[$($doc),+], shape: Shape::Block($type::BLOCK), presence: Optional,
+                }),*],
+                partly: false,
+                also: None,
+            };
+        }
+
+        impl Content for $name {
+            fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                let (entry, at) = reader.kind(node, at, $name::BLOCK)?;
+                match at.word {
+                    $($word => located(&entry.value, &at, reader).map(Self::$variant),)*
+                    _ => None,
+                }
             }
         }
     };
@@ -100,6 +139,8 @@ verbs! {
         Deploy(Deploy) = "deploy",
         /// A deployment is stopped.
         Abort(Abort) = "abort",
+        /// The only waiting there is, beside the `within` of an `expect`.
+        WaitUntil(WaitUntil) = "wait_until" choice,
         /// A remark in the journal and the report.
         Log(Log) = "log",
         /// What must hold.
@@ -108,7 +149,7 @@ verbs! {
 }
 
 block! {
-    /// What every step but `log` and `expect` takes beside its own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
+    /// What every step but `wait_until`, `log` and `expect` takes beside its own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
     #[derive(Default)]
     pub struct Outcome {
         /// Who acts.
@@ -214,6 +255,36 @@ block! {
     }
 }
 
+kinds! {
+    /// What is waited for.
+    pub enum WaitUntil {
+        /// A share of a deployment's devices has ended it, in whichever way.
+        Progress(Progress) = "progress",
+        /// A time has passed.
+        Elapsed(Elapsed) = "elapsed",
+    }
+}
+
+block! {
+    /// A share of a deployment's devices has ended it, in whichever way.
+    pub struct Progress {
+        /// The deployment, by its name.
+        pub deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("which one: `deployment: first-rollout`");
+        /// How much of it (in the types: millionths).
+        pub at_least: Located<u32> = Shape::Share, Required("how much of it: `at_least: 50%`");
+        /// Until when.
+        pub within: Option<Located<Duration>> = Shape::Duration(1), Otherwise("30s");
+    }
+}
+
+block! {
+    /// A time has passed.
+    pub struct Elapsed {
+        /// How long.
+        pub r#for: Located<Duration> = Shape::Duration(1), Required("how long: `for: 30s`");
+    }
+}
+
 block! {
     /// A remark in the journal and the report.
     pub struct Log {
@@ -223,7 +294,7 @@ block! {
 }
 
 impl Step {
-    /// Who acts and what is due; `expect` and `log` have none.
+    /// Who acts and what is due; `wait_until`, `log` and `expect` have none.
     #[must_use]
     pub const fn outcome(&self) -> Option<&Outcome> {
         match self {
@@ -238,7 +309,7 @@ impl Step {
             Self::Upload(it) => Some(&it.value.outcome),
             Self::Deploy(it) => Some(&it.value.outcome),
             Self::Abort(it) => Some(&it.value.outcome),
-            Self::Log(_) | Self::Expect(_) => None,
+            Self::WaitUntil(_) | Self::Log(_) | Self::Expect(_) => None,
         }
     }
 }

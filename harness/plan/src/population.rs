@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How often a device asks for updates when the scenario does not say.
 const DEFAULT_POLL: Duration = Duration::from_secs(5);
 
+/// How long a device takes to boot when the scenario does not say.
+const DEFAULT_BOOT: Duration = Duration::from_secs(1);
+
 /// One device of the population. Its index is its position in [`Population::devices`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedDevice {
@@ -25,6 +28,10 @@ pub struct PlannedDevice {
     pub poll: Duration,
     /// When, after it was told to, it first does: drawn between zero and `poll`.
     pub phase: Duration,
+    /// By how many millionths of `poll` each period is longer or shorter at the most.
+    pub jitter: u32,
+    /// How long it takes to boot.
+    pub boot_time: Duration,
     /// What it shows at the door.
     pub identity: BTreeMap<String, String>,
 }
@@ -61,6 +68,8 @@ impl Population {
                     tenant: devices.tenant.value.clone(),
                     runs: devices.runs.value.clone(),
                     poll,
+                    jitter: devices.jitter.as_ref().map_or(0, |jitter| jitter.value),
+                    boot_time: devices.boot_time.as_ref().map_or(DEFAULT_BOOT, |boot_time| boot_time.value),
                 });
             }
             population.named.insert(group.value.clone(), (first..population.devices.len()).map(index32).collect());
@@ -184,6 +193,8 @@ mod tests {
             speaks: at(Protocol::Mender),
             runs: at("1.0".to_owned()),
             poll: None,
+            jitter: None,
+            boot_time: None,
             tags: names(tags),
         };
         let table =
@@ -192,6 +203,7 @@ mod tests {
             scenario: at("test".to_owned()),
             about: None,
             tags: vec![],
+            budget: None,
             covers: vec![],
             platform: Platform::default(),
             artifacts: Table::default(),

@@ -66,6 +66,7 @@ async fn fleet(devices: u32) {
             version: "v1".into(),
             poll: Duration::from_secs(60),
             phase: Duration::from_millis(u64::from(index) * 60_000 / u64::from(devices)),
+            jitter: 0,
             boot_time: Duration::from_secs(5),
             shelf: shelf.clone(),
         };

@@ -97,6 +97,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
     async fn run(&mut self, mut orders: UnboundedReceiver<Order>) -> Result<(), Dead> {
         while orders.recv().await.ok_or(Dead)? != Order::Knock {}
         let mut next = self.world.clock.now().after(self.config.phase);
+        let mut jitter = (self.config.jitter > 0).then(|| Box::new(self.world.seeds.stream("jitter")));
         Box::pin(self.start()).await?;
         let mut is_commanded = true;
         loop {
@@ -111,7 +112,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
                     Box::pin(self.poll()).await?;
                     let now = self.world.clock.now();
                     while next <= now {
-                        next = next.after(self.config.poll.max(Duration::from_millis(1)));
+                        next = next.after(self.config.period(jitter.as_deref_mut()));
                     }
                 }
             }

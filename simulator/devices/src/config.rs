@@ -2,6 +2,7 @@
 
 use crate::shelf::Shelf;
 use fleetproof_world::Name;
+use rand::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct DeviceConfig {
     pub poll: Duration,
     /// When it asks for the first time, counted from the order to knock; less than `poll`.
     pub phase: Duration,
+    /// By how many millionths of `poll` each period is longer or shorter at the most. 0: all are equal.
+    pub jitter: u32,
     /// How long a boot takes.
     pub boot_time: Duration,
     /// Where the devices of a run share what all of them download. `Shelf::default()` is one of its own.
@@ -34,6 +37,17 @@ pub struct DeviceConfig {
 }
 
 impl DeviceConfig {
+    /// How long it is from one poll to the next, with `jitter` drawn from a stream.
+    pub(crate) fn period(&self, jitter: Option<&mut impl Rng>) -> Duration {
+        let poll = u64::try_from(self.poll.as_micros()).unwrap_or(u64::MAX);
+        let most = u64::try_from(u128::from(poll) * u128::from(self.jitter) / 1_000_000).unwrap_or(poll).min(poll);
+        let period = match jitter {
+            Some(stream) => poll - most + stream.gen_range(0..=most.saturating_mul(2)),
+            None => poll,
+        };
+        Duration::from_micros(period).max(Duration::from_millis(1))
+    }
+
     /// The time between two attempts to tell the platform something that it must know: a fifth of the
     /// poll interval, between one second and five minutes.
     #[must_use]
@@ -57,4 +71,41 @@ pub enum Order {
     Knock,
     /// Poll a last time, then be silent for ever.
     Retire,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetproof_world::Seeds;
+    use proptest::prelude::*;
+
+    fn config(poll: Duration, jitter: u32) -> DeviceConfig {
+        DeviceConfig {
+            index: 0,
+            name: "d".into(),
+            identity: BTreeMap::new(),
+            tenant_token: "t".into(),
+            server: "s".into(),
+            device_type: String::new(),
+            version: String::new(),
+            poll,
+            phase: Duration::ZERO,
+            jitter,
+            boot_time: Duration::ZERO,
+            shelf: Shelf::default(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn periods_stay_within_their_jitter_and_are_not_all_equal(poll in 1_000..100_000_u64, percent in 1..=100_u32, seed: u64) {
+            let config = config(Duration::from_millis(poll), percent * 10_000);
+            let mut stream = Seeds::new(seed).stream("jitter");
+            let periods: Vec<u128> = (0..50).map(|_| config.period(Some(&mut stream)).as_micros()).collect();
+            let (poll, most) = (u128::from(poll) * 1_000, u128::from(poll) * 10 * u128::from(percent));
+            prop_assert!(periods.iter().all(|period| (poll - most).max(1_000) <= *period && *period <= poll + most));
+            prop_assert!(periods.iter().any(|period| *period != periods[0]));
+            prop_assert_eq!(config.period(None::<&mut fleetproof_world::RandomStream>).as_micros(), poll);
+        }
+    }
 }

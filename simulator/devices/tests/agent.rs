@@ -208,6 +208,7 @@ fn sockets_carry_the_same_update() {
         let fast = DeviceConfig {
             poll: Duration::from_millis(200),
             phase: Duration::from_millis(10),
+            jitter: 0,
             boot_time: Duration::from_millis(20),
             ..config("hvac-7")
         };

@@ -10,6 +10,7 @@ mod people;
 mod reject;
 mod tenants;
 mod upload;
+mod wait;
 
 use crate::outcome::Ending;
 use crate::run::{Result, Run};
@@ -42,6 +43,7 @@ pub(crate) async fn carry_out(run: &mut Run, step: &Located<Step>) -> Result<End
         Step::Upload(step) => upload::upload(run, step).await,
         Step::Deploy(step) => deploy::deploy(run, step).await,
         Step::Abort(step) => abort::abort(run, step).await,
+        Step::WaitUntil(step) => wait::wait_until(run, step).await,
         Step::Log(step) => {
             run.shared.emit("engine", run.place(step.span), What::Note { text: step.text.value.clone() });
             Ok(Ending::passed(step.text.value.clone()))

@@ -1,0 +1,55 @@
+//! `wait_until`: the only waiting there is, beside the `within` of an `expect`.
+
+use super::WITHIN;
+use super::abort::is_terminal;
+use crate::outcome::Ending;
+use crate::run::{Result, Run, Stop};
+use fleetproof_language::{Progress, WaitUntil};
+use std::time::Duration;
+
+/// Waits.
+pub(crate) async fn wait_until(run: &mut Run, step: &WaitUntil) -> Result<Ending> {
+    match step {
+        WaitUntil::Progress(progress) => until_progress(run, progress).await,
+        WaitUntil::Elapsed(elapsed) => until_elapsed(run, elapsed.r#for.value).await,
+    }
+}
+
+async fn until_elapsed(run: &mut Run, time: Duration) -> Result<Ending> {
+    let due = run.shared.now().after(time);
+    let until = due.min(run.budget);
+    while run.shared.now() < until {
+        run.glance(until).await?;
+    }
+    match due <= run.budget {
+        true => Ok(Ending::passed(format!("{} s passed", time.as_secs_f64()))),
+        false => Ok(Ending::failed(format!("{} s do not fit into what is left of the time", time.as_secs_f64()))),
+    }
+}
+
+/// As the platform tells it: so many of the deployment's devices have ended.
+async fn until_progress(run: &mut Run, progress: &Progress) -> Result<Ending> {
+    let name = &progress.deployment.value;
+    let deployed = run.deployments.get(name).cloned();
+    let deployed = deployed.ok_or_else(|| Stop::Failed(format!("`{name}` was never deployed")))?;
+    let deadline = run.deadline(progress.within.as_ref().map_or(WITHIN, |within| within.value));
+    let whole = deployed.devices.len();
+    // Millionths; so many devices or more.
+    let due = (whole as u64 * u64::from(progress.at_least.value)).div_ceil(1_000_000);
+    loop {
+        let mut ended = 0;
+        for (tenant, id) in &deployed.ids {
+            let admin = run.people.admin(tenant).await?;
+            let devices = run.mender.deployment_devices(&admin, id).await?;
+            ended += devices.iter().filter(|device| is_terminal(&device.status)).count() as u64;
+        }
+        let told = format!("{ended} of {whole} devices have ended `{name}`");
+        if ended >= due {
+            return Ok(Ending::passed(told));
+        }
+        if run.shared.now() >= deadline {
+            return Ok(Ending::failed(format!("{told}, {due} are due")));
+        }
+        run.glance(deadline).await?;
+    }
+}
