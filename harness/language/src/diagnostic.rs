@@ -62,6 +62,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("budget-too-small", "what takes its time anyway does not fit into the budget"),
     ("two-kinds", "a place that takes one kind has several"),
     ("already-there", "a tenant that is there is onboarded"),
+    ("suspended-before", "something is done, or looked at, inside a tenant that an earlier step suspended"),
     ("removed-before", "something is done in a tenant that an earlier step removed"),
     ("no-provider", "there is no pool without a provider"),
     ("pool-exceeded", "the tenants' limits add up to more than the provider has"),

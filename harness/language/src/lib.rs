@@ -24,6 +24,7 @@ mod secret;
 mod shapes;
 mod source;
 mod sources;
+mod standing;
 mod step;
 mod suggest;
 mod tree;

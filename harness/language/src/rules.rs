@@ -7,6 +7,7 @@ use crate::quantity;
 use crate::reader::Seen;
 use crate::scenario::{Scenario, Selection, Tenant};
 use crate::source::{Located, Span};
+use crate::standing;
 use crate::step::{Expect, Outcome, Step, WaitUntil};
 use crate::suggest;
 use crate::words::{Refusal, Role, Row, Starts};
@@ -24,10 +25,10 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
             rules.outcome(step, outcome);
             rules.control(step, outcome);
         }
-        rules.removed(step);
         rules.step(step);
     }
     if !seen.broken_steps {
+        rules.mistakes.extend(standing::check(scenario, &rules.population));
         rules.judged();
         rules.limits();
     }
@@ -44,8 +45,6 @@ struct Rules<'s> {
     added: BTreeMap<&'s str, Vec<(&'s str, Role)>>,
     /// To whom a deployment goes.
     deployed: BTreeMap<&'s str, &'s [Located<String>]>,
-    /// Tenants that an earlier step removed.
-    removed: BTreeSet<&'s str>,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -87,7 +86,6 @@ impl<'s> Rules<'s> {
             selections: scenario.selections.iter().map(|(name, it)| (name.as_str(), &it.value)).collect(),
             added,
             deployed,
-            removed: BTreeSet::new(),
             mistakes: Vec::new(),
         }
     }
@@ -236,51 +234,9 @@ impl<'s> Rules<'s> {
                 "changes nothing",
                 "the new limit: `device_limit: 200`",
             ),
-            Step::Onboard(it) if it.outcome.refused.is_none() && !it.outcome.may_fail => {
-                for name in &it.tenants {
-                    let is_gone = self.removed.remove(name.as_str());
-                    if !is_gone && self.tenant(&name.value).is_some_and(|tenant| tenant.starts == Starts::Ready) {
-                        let message = format!("`{}` is there before the first step", name.value);
-                        let help = "`starts: absent`, or say how it is refused: `refused: conflict`";
-                        self.report("already-there", name.span, message, "cannot be onboarded again", help);
-                    }
-                }
-            }
-            Step::Remove(it) if it.outcome.refused.is_none() && !it.outcome.may_fail => {
-                self.removed.extend(it.tenants.iter().map(|name| name.as_str()));
-            }
             Step::AddUser(it) => self.only(&it.only, &it.tenant.value),
             Step::Expect(expect) => self.expect(expect),
             _ => {}
-        }
-    }
-
-    /// Nothing is done in a tenant that is gone, unless that is refused.
-    fn removed(&mut self, step: &'s Step) {
-        if self.removed.is_empty() || step.outcome().is_none_or(|it| it.refused.is_some() || it.may_fail) {
-            return;
-        }
-        let of = |name: &'s Located<String>| (name.span, vec![name.as_str()]);
-        let named: Vec<(Span, Vec<&str>)> = match step {
-            Step::Suspend(it) | Step::Resume(it) | Step::Remove(it) => it.tenants.iter().map(of).collect(),
-            Step::Upload(it) => it.tenants.iter().map(of).collect(),
-            Step::Configure(it) => vec![of(&it.tenant)],
-            Step::AddUser(it) => vec![of(&it.tenant)],
-            Step::RemoveUser(it) | Step::Switch(it) => vec![of(&it.tenant)],
-            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Reject(it) | Step::Decommission(it) => {
-                it.devices.iter().map(|name| (name.span, self.population.tenants(&name.value).collect())).collect()
-            }
-            Step::Deploy(it) => {
-                it.devices.iter().map(|name| (name.span, self.population.tenants(&name.value).collect())).collect()
-            }
-            Step::Onboard(_) | Step::Abort(_) | Step::WaitUntil(_) | Step::Log(_) | Step::Expect(_) => return,
-        };
-        for (span, tenants) in named {
-            if let Some(tenant) = tenants.iter().find(|tenant| self.removed.contains(**tenant)) {
-                let message = format!("`{tenant}` was removed by an earlier step");
-                let help = "move this step above the `remove`, onboard the tenant anew, or say how it is refused";
-                self.report("removed-before", span, message, "gone by then", help);
-            }
         }
     }
 

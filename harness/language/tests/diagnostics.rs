@@ -128,6 +128,8 @@ const CASES: &[Case] = &[
     ("two-outcomes", &[("[hvac, lifts] }", "[hvac, lifts], refused: over_limit, may_fail: true }")]),
     ("already-there", &[(STEPS, "steps:\n  - onboard: { tenants: [acme] }\n")]),
     ("removed-before", &[(STEPS, "steps:\n  - remove: { tenants: [acme] }\n  - suspend: { tenants: [acme] }\n")]),
+    ("suspended-before", &[(STEPS, "steps:\n  - suspend: { tenants: [acme] }\n")]),
+    ("suspended-before_claim", &[("  - expect: { isolation", "  - suspend: { tenants: [globex] }\n  - expect: { isolation")]),
     ("no-control_like", &[("      untouched", "      barred: { devices: [hvac], like: beta }\n      untouched")]),
     ("missing-key_like", &[("      untouched", "      barred: { devices: [hvac] }\n      untouched")]),
     ("missing-key_text", &[(STEPS, "steps:\n  - log: {}\n")]),

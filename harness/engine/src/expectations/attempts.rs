@@ -52,6 +52,10 @@ pub(super) async fn make(
     let proof = Proof::of(expected).evidence(first.into_iter().chain([last]));
     match detection {
         Ok(detection) => Ok(seen(&detection, proof)),
+        Err(DetectorError::NoSeat(tenant)) => {
+            let text = format!("`{tenant}` is not there, or suspended: nobody can attack it, and nobody look");
+            Ok(Seen::Hidden(proof.actual(text)))
+        }
         Err(DetectorError::Dialect(error)) => Err(error.into()),
         Err(error) => Err(Stop::Broken(error.to_string())),
     }

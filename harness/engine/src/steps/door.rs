@@ -120,6 +120,7 @@ async fn let_in(run: &mut Run, standing: &[(u32, DeviceRow)], outcome: &Outcome,
                 let result = match answer {
                     Ok(()) => {
                         run.accepted.entry(tenant.clone()).or_default().insert(*device);
+                        run.barred.remove(device);
                         Ok(())
                     }
                     Err(error) => Err(refusals::read(error)?),

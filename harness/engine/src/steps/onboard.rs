@@ -30,6 +30,7 @@ pub(crate) async fn onboard(run: &mut Run, step: &Located<Onboard>) -> Result<En
         let result = match answer {
             Ok(_) => {
                 setup::welcome(run, name).await?;
+                run.removed.remove(&name.value);
                 let users = run.plan.scenario.platform.tenants.get(name).map(|tenant| tenant.users.0.clone());
                 setup::users(run, name, &users.unwrap_or_default()).await?;
                 Ok(())

@@ -70,8 +70,11 @@ pub(crate) async fn remove(run: &mut Run, step: &Located<ByTenants>) -> Result<E
     let by = actors::acting(run, &step.outcome, Default::ProvidersAdmin(Run::PROVIDER)).await?;
     let mut parts = Vec::new();
     for tenant in &step.tenants {
-        let at = run.tenant(tenant)?;
-        let link = link_of(run, tenant).await?;
+        // To remove what is gone is asked of the platform too: it must be refused.
+        let gone = run.removed.get(&tenant.value).filter(|_| run.people.tenant(tenant).is_none()).cloned();
+        let is_gone = gone.is_some();
+        let at = gone.map_or_else(|| run.tenant(tenant), |gone| Ok(gone.at))?;
+        let link = if is_gone { None } else { link_of(run, tenant).await? };
         let admin = run.people.tenant(tenant).map(|known| known.admin.clone()).unwrap_or_default();
         let devices: BTreeSet<u32> = run.accepted.get(&tenant.value).cloned().unwrap_or_default();
         let result = match run.mender.remove_tenant(&by, &at.id).await {
@@ -90,7 +93,8 @@ pub(crate) async fn remove(run: &mut Run, step: &Located<ByTenants>) -> Result<E
             }
             Err(error) => {
                 let mut no = refusals::read(error)?;
-                if run.mender.operator_tenant(&at.id).await.is_err_and(|error| error.status() == Some(404)) {
+                let finds = run.mender.operator_tenant(&at.id).await;
+                if !is_gone && finds.is_err_and(|error| error.status() == Some(404)) {
                     no.done_anyway = Some("the operator finds it no more".to_owned());
                 }
                 Err(no)

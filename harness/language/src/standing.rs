@@ -1,0 +1,176 @@
+//! How tenants stand at each step: there, suspended, removed. What cannot be done in them then is a mistake of the file.
+
+use crate::claim::Claim;
+use crate::diagnostic::Diagnostic;
+use crate::population::Population;
+use crate::scenario::Scenario;
+use crate::source::{Located, Span};
+use crate::step::{Outcome, Step};
+use crate::words::Starts;
+use std::collections::BTreeMap;
+
+/// How a tenant stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    There,
+    /// A step has to onboard it.
+    Absent,
+    Suspended,
+    Removed,
+}
+
+/// Follows the tenants through the steps. A step that may fail leaves it open how they stand: nothing is said then.
+pub(crate) fn check<'s>(scenario: &'s Scenario, population: &Population<'s>) -> Vec<Diagnostic> {
+    let starts = |starts: Starts| if starts == Starts::Ready { Standing::There } else { Standing::Absent };
+    let tenants = scenario.platform.tenants.iter().map(|(name, it)| (name.as_str(), starts(it.value.starts)));
+    let mut follow = Follow { population, stands: tenants.collect(), mistakes: Vec::new() };
+    for step in &scenario.steps {
+        follow.step(&step.value);
+    }
+    follow.mistakes
+}
+
+struct Follow<'s, 'p> {
+    population: &'p Population<'s>,
+    stands: BTreeMap<&'s str, Standing>,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl<'s> Follow<'s, '_> {
+    fn report(&mut self, code: &str, span: Span, message: String, label: &str, help: &str) {
+        self.mistakes.push(Diagnostic::new(code, span, message).label(label).help(help));
+    }
+
+    fn step(&mut self, step: &'s Step) {
+        match step {
+            Step::Onboard(it) => {
+                if is_due(&it.outcome) {
+                    self.onboarded(&it.tenants);
+                }
+                self.leave(&it.tenants, &it.outcome, Standing::There);
+            }
+            Step::Suspend(it) => {
+                self.inside(named(&it.tenants), &it.outcome);
+                self.leave(&it.tenants, &it.outcome, Standing::Suspended);
+            }
+            Step::Resume(it) => {
+                self.gone(named(&it.tenants), &it.outcome);
+                self.resumed(&it.tenants, &it.outcome);
+            }
+            Step::Remove(it) => {
+                self.gone(named(&it.tenants), &it.outcome);
+                self.leave(&it.tenants, &it.outcome, Standing::Removed);
+            }
+            Step::Upload(it) => self.inside(named(&it.tenants), &it.outcome),
+            Step::Configure(it) => self.gone(named(std::slice::from_ref(&it.tenant)), &it.outcome),
+            Step::AddUser(it) => self.inside(named(std::slice::from_ref(&it.tenant)), &it.outcome),
+            Step::RemoveUser(it) | Step::Switch(it) => {
+                self.inside(named(std::slice::from_ref(&it.tenant)), &it.outcome);
+            }
+            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Reject(it) | Step::Decommission(it) => {
+                self.inside(self.of_devices(&it.devices), &it.outcome);
+            }
+            Step::Deploy(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
+            Step::Expect(it) => it.claims.iter().for_each(|claim| self.claim(claim)),
+            Step::Abort(_) | Step::WaitUntil(_) | Step::Log(_) => {}
+        }
+    }
+
+    /// What is there cannot come into being.
+    fn onboarded(&mut self, tenants: &'s [Located<String>]) {
+        for name in tenants {
+            if matches!(self.stands.get(name.as_str()), Some(Standing::There | Standing::Suspended)) {
+                let message = format!("`{}` is there already", name.value);
+                let help = "`starts: absent`, or say how it is refused: `refused: conflict`";
+                self.report("already-there", name.span, message, "cannot be onboarded again", help);
+            }
+        }
+    }
+
+    /// What was suspended is there again; what is gone stays so.
+    fn resumed(&mut self, tenants: &'s [Located<String>], outcome: &Outcome) {
+        for name in tenants.iter().filter(|_| outcome.refused.is_none()) {
+            if self.stands.get(name.as_str()) == Some(&Standing::Suspended) {
+                self.leave(std::slice::from_ref(name), outcome, Standing::There);
+            }
+        }
+    }
+
+    /// How tenants stand after a step. Only an onboarding brings back what is gone.
+    fn leave(&mut self, tenants: &'s [Located<String>], outcome: &Outcome, standing: Standing) {
+        for name in tenants {
+            let is_gone = self.stands.get(name.as_str()) == Some(&Standing::Removed);
+            if is_gone && standing != Standing::There {
+                continue;
+            }
+            if outcome.may_fail || outcome.accepted.is_some() {
+                self.stands.remove(name.as_str());
+            } else if outcome.refused.is_none() {
+                self.stands.insert(name.as_str(), standing);
+            }
+        }
+    }
+
+    /// The tenants of devices, where the devices are named.
+    fn of_devices(&self, devices: &'s [Located<String>]) -> Vec<(Span, &'s str)> {
+        let tenants =
+            |name: &'s Located<String>| self.population.tenants(&name.value).map(|tenant| (name.span, tenant));
+        devices.iter().flat_map(tenants).collect()
+    }
+
+    /// Something is asked about tenants that may be gone only if that is refused.
+    fn gone(&mut self, tenants: Vec<(Span, &'s str)>, outcome: &Outcome) {
+        for (span, tenant) in tenants {
+            if self.stands.get(tenant) == Some(&Standing::Removed) && is_due(outcome) {
+                let message = format!("`{tenant}` was removed by an earlier step");
+                let help = "move this step above the `remove`, onboard the tenant anew, or say how it is refused";
+                self.report("removed-before", span, message, "gone by then", help);
+            }
+        }
+    }
+
+    /// Something is done inside tenants, by somebody who is let in, or looked at by somebody who is.
+    fn inside(&mut self, tenants: Vec<(Span, &'s str)>, outcome: &Outcome) {
+        for (span, tenant) in &tenants {
+            self.open(*span, tenant);
+        }
+        self.gone(tenants, outcome);
+    }
+
+    fn open(&mut self, span: Span, tenant: &str) {
+        if self.stands.get(tenant) == Some(&Standing::Suspended) {
+            let message =
+                format!("`{tenant}` was suspended by an earlier step: nobody is inside to do this, or to look");
+            let help =
+                "`resume` it above; that its devices and people are kept out is what `suspend` and `barred` show";
+            self.report("suspended-before", span, message, "shut by then", help);
+        }
+    }
+
+    /// Claims that need somebody inside.
+    fn claim(&mut self, claim: &'s Located<Claim>) {
+        let tenants = match &claim.value {
+            Claim::Isolation { between: tenants, .. }
+            | Claim::Quota { tenants, .. }
+            | Claim::Audit { tenants }
+            | Claim::Alive { tenants } => named(tenants),
+            Claim::Access { tenant, .. } | Claim::Counts { tenant, .. } => named(std::slice::from_ref(tenant)),
+            Claim::Online { devices } | Claim::Updated { devices, .. } | Claim::Reported { devices } => {
+                self.of_devices(devices)
+            }
+            _ => return,
+        };
+        for (span, tenant) in tenants {
+            self.open(span, tenant);
+        }
+    }
+}
+
+/// Whether a step must succeed.
+const fn is_due(outcome: &Outcome) -> bool {
+    outcome.refused.is_none() && !outcome.may_fail
+}
+
+fn named(tenants: &[Located<String>]) -> Vec<(Span, &str)> {
+    tenants.iter().map(|name| (name.span, name.as_str())).collect()
+}
