@@ -2,6 +2,7 @@
 
 use crate::record::Seq;
 use fleetproof_journal::{Judged, Verdict};
+use std::time::Duration;
 
 /// What is seen of a claim at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,17 @@ impl Seen {
         Self::Broken(proof.actual(format!("{right} of {subjects} {summary}")).details(wrong))
     }
 
+    /// The time ended before the claim had all of its own: what is not so yet might have become so.
+    pub(crate) fn cut_short(self, budget: Duration) -> Self {
+        match self {
+            Self::Broken(proof) | Self::Holds(proof) => {
+                let actual = format!("the budget of {} s was used up here: {}", budget.as_secs_f64(), proof.actual);
+                Self::Hidden(proof.actual(actual))
+            }
+            hidden => hidden,
+        }
+    }
+
     /// The verdict if this is the last look. Evidence is never empty in a pass: without any it is inconclusive.
     pub(crate) fn judge(self, claim: &str, rows: Vec<String>) -> Judged {
         let (verdict, proof) = match self {
@@ -115,6 +127,17 @@ mod tests {
         assert_eq!(seen(vec![]).judge("updated", vec![]).verdict, Verdict::Inconclusive);
         let judged = seen(vec![9, 4, 9]).judge("updated", vec![]);
         assert_eq!((judged.verdict, judged.evidence), (Verdict::Passed, vec![4, 9]));
+    }
+
+    #[test]
+    fn what_the_budget_cut_short_proves_nothing() {
+        let seen = Seen::of(Proof::of("all run 2.0").evidence([1]), 3, vec!["hvac-1 runs 1.0".to_owned()], "run 2.0");
+        let judged = seen.cut_short(Duration::from_secs(8)).judge("updated", vec![]);
+        assert_eq!(
+            (judged.verdict, judged.actual.as_str()),
+            (Verdict::Inconclusive, "the budget of 8 s was used up here: 2 of 3 run 2.0")
+        );
+        assert_eq!(judged.details, ["hvac-1 runs 1.0"]);
     }
 
     #[test]

@@ -119,9 +119,9 @@ verbs! {
         Decommission(ByDevices) = "decommission",
         /// Tenants come into being.
         Onboard(Onboard) = "onboard",
-        /// Tenants are shut: nobody and nothing of theirs is let in, and nothing of theirs is lost.
+        /// Tenants are shut: nobody and nothing of theirs is let in, and nothing of theirs is lost. Without `by` the platform's operator does it.
         Suspend(ByTenants) = "suspend",
-        /// Suspended tenants are opened again.
+        /// Suspended tenants are opened again. Without `by` the platform's operator does it.
         Resume(ByTenants) = "resume",
         /// Tenants are gone for good, with all that is theirs but the logs.
         Remove(ByTenants) = "remove",

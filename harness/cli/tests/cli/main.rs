@@ -10,3 +10,4 @@ mod passing;
 mod secrets;
 mod signals;
 mod tool;
+mod verdicts;

@@ -40,21 +40,23 @@ struct Watched<'a> {
 pub(crate) async fn expect(run: &mut Run, expect: &Located<Expect>) -> Result<Ending> {
     let began = run.shared.now();
     let deadline = expect.within.as_ref().map_or(began, |within| run.deadline(within.value));
-    let stays = expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value);
+    let limits = Limits {
+        began,
+        deadline,
+        stays: expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),
+        cut_short: expect.within.as_ref().is_some_and(|within| began.after(within.value) > run.budget),
+    };
     let mut judged: Vec<Judged> = Vec::new();
     let of = |wanted: fn(&Claim) -> bool| expect.claims.iter().filter(move |claim| wanted(&claim.value));
 
-    judged.extend(
-        eventually(run, of(|claim| !comes_last(claim) && claim.kind() == Class::Eventual), began, deadline, stays)
-            .await?,
-    );
+    judged.extend(eventually(run, of(|claim| !comes_last(claim) && claim.kind() == Class::Eventual), &limits).await?);
     for claim in of(|claim| claim.kind() == Class::Safety) {
         judged.push(on_the_record(run, claim, deadline).await?);
     }
     for claim in of(|claim| !comes_last(claim) && claim.kind() == Class::Active) {
         judged.push(by_attempts(run, claim, deadline).await?);
     }
-    judged.extend(eventually(run, of(comes_last), began, deadline, stays).await?);
+    judged.extend(eventually(run, of(comes_last), &limits).await?);
 
     let worst = Verdict::worst(judged.iter().map(|judged| judged.verdict)).unwrap_or(Verdict::Inconclusive);
     let held = judged.iter().filter(|judged| judged.verdict == Verdict::Passed).count();
@@ -87,32 +89,44 @@ fn comes_last(claim: &Claim) -> bool {
     matches!(claim, Claim::Counts { .. } | Claim::Audit { .. })
 }
 
-/// Watches eventual claims until each held (for as long as it must), or the deadline passed.
+/// The time that an `expect` has.
+struct Limits {
+    began: Stamp,
+    /// Until when eventual claims may become true.
+    deadline: Stamp,
+    /// How long they must stay true.
+    stays: Duration,
+    /// The scenario's budget ends before what the `expect` says.
+    cut_short: bool,
+}
+
+/// Watches eventual claims until each held (for as long as it must), or the deadline passed. What never held because the
+/// budget ended first is not proven wrong.
 async fn eventually<'a>(
     run: &mut Run,
     claims: impl Iterator<Item = &'a Located<Claim>>,
-    began: Stamp,
-    deadline: Stamp,
-    stays: Duration,
+    limits: &Limits,
 ) -> Result<Vec<Judged>> {
     let mut open: Vec<Watched<'_>> = claims.map(|claim| Watched { claim, holds_since: None, last: None }).collect();
     let mut judged = Vec::new();
     while !open.is_empty() {
         let now = run.shared.now();
-        let late = now >= deadline;
+        let late = now >= limits.deadline;
         let mut still = Vec::new();
         for mut watched in open {
-            let seen = look(run, &watched.claim.value, began).await?;
+            let seen = look(run, &watched.claim.value, limits.began).await?;
             let settled = match (&seen, watched.holds_since) {
                 (Seen::Holds(_), since) => {
                     let since = *watched.holds_since.insert(since.unwrap_or(now));
-                    now.since(since) >= stays
+                    now.since(since) >= limits.stays
                 }
                 // It held and holds no longer: that it might again is of no use.
                 (_, Some(_)) => true,
                 (_, None) => false,
             };
             if settled || late {
+                let unfinished = !settled && limits.cut_short;
+                let seen = if unfinished { seen.cut_short(run.plan.scenario.budget()) } else { seen };
                 judged.push(conclude(run, watched.claim, seen));
             } else {
                 watched.last = Some(seen);
@@ -121,7 +135,7 @@ async fn eventually<'a>(
         }
         open = still;
         if !open.is_empty() {
-            run.glance(deadline).await?;
+            run.glance(limits.deadline).await?;
         }
     }
     Ok(judged)

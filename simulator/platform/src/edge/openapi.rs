@@ -74,6 +74,10 @@ fn complete(operation: &mut Value) {
     if !is_public {
         common.push(("401", "Unauthorized."));
     }
+    let needs = operation["security"].as_array();
+    if needs.is_some_and(|needs| needs.iter().any(|need| need.get("user").is_some())) {
+        common.push(("403", "The caller's role does not allow it."));
+    }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, description) in common {
         responses.entry(status).or_insert_with(|| json!({ "description": description }));

@@ -42,7 +42,8 @@ async fn of_tenant(app: &Platform, tenant: &str) -> Answer<i64> {
 #[utoipa::path(get, path = "/api/management/v2/devauth/limits/{name}",
     operation_id = "DeviceAuth Management Get Device Limit", tag = "devauth",
     params(("name" = String, Path, description = "max_devices, max_micro_devices or max_system_devices.")),
-    responses((status = 200, description = "The limit.", body = Limit)), security(("user" = [])))]
+    responses((status = 200, description = "The limit.", body = Limit), (status = 400, description = "There is no such limit.")),
+    security(("user" = [])))]
 async fn show(State(app): State<Platform>, user: Can<need::SeeDevices>, At(name): At<String>) -> Answer<Json<Limit>> {
     match name.as_str() {
         "max_devices" => Ok(Json(Limit { limit: of_tenant(&app, &user.tenant).await? })),
