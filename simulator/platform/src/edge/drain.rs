@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// A body of so many bytes was sent with its head, or stands in the connection: nobody is still writing it.
+const SMALL: u64 = 8 << 10;
+
 /// How much of a body is read for nothing. Who sends more does so into a closed door.
 const MOST: usize = 64 << 20;
 
@@ -23,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Answers, and reads what the handler left of the body.
 pub(super) async fn drain(State(app): State<Platform>, request: Request, next: Next) -> Response {
     // Who asks first whether to send the body does not send it when refused.
-    if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
+    let is_small = request.body().size_hint().upper().is_some_and(|size| size <= SMALL);
+    if is_small || request.headers().contains_key(header::EXPECT) {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
