@@ -62,6 +62,8 @@ pub struct Update {
     pub reports: Vec<(String, u16, Seq)>,
     /// How it ended on the device.
     pub finished: Option<Finished>,
+    /// When something last happened in it.
+    pub moved: Stamp,
 }
 
 /// How an update ended on a device.
@@ -111,31 +113,32 @@ impl Record {
                 record.healthy = *healthy;
                 if let Some(update) = record.updates.iter_mut().rev().find(|update| update.finished.is_none()) {
                     update.boots.push((version.clone(), *healthy, seq));
+                    update.moved = at;
                 }
             }
             DeviceEvent::Retired { status } => record.retired = Some((*status, seq)),
             DeviceEvent::Offered { deployment, artifact } => {
-                let update = record.update(deployment);
+                let update = record.update(deployment, at);
                 update.artifact.clone_from(artifact);
                 update.offered.get_or_insert(seq);
             }
             DeviceEvent::DownloadStarted { deployment } => {
-                record.update(deployment).download_started.get_or_insert(seq);
+                record.update(deployment, at).download_started.get_or_insert(seq);
             }
             DeviceEvent::Downloaded { deployment, .. } => {
-                record.update(deployment).downloaded.get_or_insert(seq);
+                record.update(deployment, at).downloaded.get_or_insert(seq);
             }
             DeviceEvent::InstallStarted { deployment } => {
-                record.update(deployment).install_started.get_or_insert(seq);
+                record.update(deployment, at).install_started.get_or_insert(seq);
             }
             DeviceEvent::Reported { deployment, status, answer } => {
-                record.update(deployment).reports.push((status.clone(), *answer, seq));
+                record.update(deployment, at).reports.push((status.clone(), *answer, seq));
             }
             DeviceEvent::Finished { deployment, success, version, inconsistent } => {
                 record.running.clone_from(version);
                 let finished =
                     Finished { success: *success, version: version.clone(), inconsistent: *inconsistent, at, seq };
-                record.update(deployment).finished = Some(finished);
+                record.update(deployment, at).finished = Some(finished);
             }
             DeviceEvent::Committed { .. } | DeviceEvent::RolledBack { .. } | DeviceEvent::Unreachable { .. } => {}
         }
@@ -149,11 +152,13 @@ impl DeviceRecord {
         self.updates.iter().find(|update| update.deployment == deployment)
     }
 
-    fn update(&mut self, deployment: &str) -> &mut Update {
+    fn update(&mut self, deployment: &str, at: Stamp) -> &mut Update {
         let position = self.updates.iter().position(|update| update.deployment == deployment).unwrap_or_else(|| {
             self.updates.push(Update { deployment: deployment.to_owned(), ..Update::default() });
             self.updates.len() - 1
         });
-        &mut self.updates[position]
+        let update = &mut self.updates[position];
+        update.moved = at;
+        update
     }
 }

@@ -270,7 +270,7 @@ block! {
     pub struct Progress {
         /// The deployment, by its name.
         pub deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("which one: `deployment: first-rollout`");
-        /// How much of it (in the types: millionths).
+        /// How much of it.
         pub at_least: Located<u32> = Shape::Share, Required("how much of it: `at_least: 50%`");
         /// Until when.
         pub within: Option<Located<Duration>> = Shape::Duration(1), Otherwise("30s");

@@ -9,5 +9,6 @@ mod hostile;
 mod passing;
 mod secrets;
 mod signals;
+mod steps;
 mod tool;
 mod verdicts;

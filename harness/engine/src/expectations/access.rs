@@ -37,8 +37,11 @@ pub(super) async fn attempt(run: &mut Run, claim: &Located<Claim>, deadline: Sta
         if !open.is_empty() {
             let lines = open.iter().map(|(_, attempted)| attempts::told(attempted)).collect();
             let proof = Proof::of(expected).evidence(open.iter().map(|(seq, _)| *seq)).details(lines);
-            let summary = format!("{} of {} sessions that she had there are still good", open.len(), tried.len());
-            return Ok(Seen::Broken(proof.actual(summary)));
+            let is_failed = open.iter().any(|(_, attempted)| attempted.verdict == Verdict::Failed);
+            let summary =
+                format!("{} of {} sessions that she had there are not seen to be dead", open.len(), tried.len());
+            let proof = proof.actual(summary);
+            return Ok(if is_failed { Seen::Broken(proof) } else { Seen::Hidden(proof) });
         }
     }
     let people = BTreeMap::from([(user.value.clone(), session)]);

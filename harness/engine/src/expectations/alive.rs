@@ -1,6 +1,7 @@
 //! `alive`: the owner is served on each surface, devices have round trips, running deployments move.
 
 use crate::proof::{Proof, Seen};
+use crate::record::Update;
 use crate::run::{Result, Run};
 use fleetproof_dialects::DialectError;
 use fleetproof_journal::What;
@@ -78,17 +79,48 @@ fn deployments(run: &Run, tenant: &str, began: Stamp) -> Vec<String> {
         .filter_map(|(name, deployed)| {
             let id = deployed.ids.get(tenant)?;
             let members = deployed.devices.iter().filter(|device| run.tenant_of(**device) == tenant);
-            let (mut open, mut moved) = (0_u32, false);
-            run.shared.record(|record| {
-                for device in members {
-                    let seen = &record.devices[*device as usize];
-                    let ended = seen.heard_of(id).is_some_and(|update| update.finished.is_some());
-                    open += u32::from(!ended);
-                    moved |= seen.changed >= began;
-                }
+            let open = run.shared.record(|record| {
+                stands_still(members.map(|device| record.devices[*device as usize].heard_of(id)), began)
             });
-            (open > 0 && !moved)
-                .then(|| format!("`{name}` stands still in `{tenant}`: {open} devices have not ended it"))
+            open.map(|open| format!("`{name}` stands still in `{tenant}`: {open} devices have not ended it"))
         })
         .collect()
+}
+
+/// How many devices have not ended a deployment in which nothing happened since; `None` when it moves or is over.
+fn stands_still<'a>(members: impl Iterator<Item = Option<&'a Update>>, began: Stamp) -> Option<usize> {
+    let (mut open, mut moved) = (0, false);
+    for update in members {
+        open += usize::from(update.is_none_or(|update| update.finished.is_none()));
+        moved |= update.is_some_and(|update| update.moved >= began);
+    }
+    (open > 0 && !moved).then_some(open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+    use fleetproof_devices::DeviceEvent;
+
+    #[test]
+    fn a_deployment_moves_by_what_happens_in_it_and_by_nothing_else() {
+        let at = Stamp::from_micros;
+        let mut record = Record::new(["1.0".to_owned(), "1.0".to_owned()]);
+        record.note(at(10), 0, &DeviceEvent::Offered { deployment: "d".into(), artifact: "v2".into() }, 1);
+        let still =
+            |record: &Record, began| stands_still(record.devices.iter().map(|device| device.heard_of("d")), at(began));
+        assert_eq!(still(&record, 10), None, "it was offered since");
+        // What a device says of itself every few polls is no step of its update.
+        record.note(at(20), 0, &DeviceEvent::InventorySent { status: 200, version: "1.0".into() }, 2);
+        assert_eq!(still(&record, 15), Some(2));
+        record.note(at(30), 0, &DeviceEvent::DownloadStarted { deployment: "d".into() }, 3);
+        assert_eq!(still(&record, 25), None);
+        for device in [0, 1] {
+            let (success, inconsistent) = (true, false);
+            let event = DeviceEvent::Finished { deployment: "d".into(), success, version: "2.0".into(), inconsistent };
+            record.note(at(40), device, &event, 4);
+        }
+        assert_eq!(still(&record, 50), None, "it is over");
+    }
 }

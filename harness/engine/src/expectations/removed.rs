@@ -14,6 +14,12 @@ pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<S
             continue;
         };
         evidence.push(removed.seq);
+        if run.people.former_of(tenant).is_empty() {
+            unknown.push(format!(
+                "nobody was seen to get into `{}` before: that nobody does now proves nothing",
+                tenant.value
+            ));
+        }
         wrong.extend(doors(run, tenant, &removed).await?);
         wrong.extend(lists(run, tenant, &removed).await?);
         let (open, silent) = devices(run, &removed, &mut evidence);
@@ -23,7 +29,7 @@ pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<S
     let expected = "nobody and nothing gets in, files and lists have forgotten it, the provider's log has not";
     let proof = Proof::of(expected).evidence(evidence);
     if wrong.is_empty() && !unknown.is_empty() {
-        return Ok(Seen::Hidden(proof.actual("not every device has tried since").details(unknown)));
+        return Ok(Seen::Hidden(proof.actual("not everything was seen that would show it").details(unknown)));
     }
     Ok(Seen::of(proof, tenants.len(), wrong, "tenants are gone"))
 }

@@ -21,9 +21,9 @@ pub(crate) async fn reject(run: &mut Run, step: &Located<ByDevices>) -> Result<E
             let known =
                 || Stop::Failed(format!("the platform never knew `{name}`: it has to knock before it is rejected"));
             let id = run.id_of(device).map(str::to_owned).ok_or_else(known)?;
-            let sets = run.mender.device(&admin, &id).await?.auth_sets;
+            let before = run.mender.device(&admin, &id).await?;
             let mut result = Ok(());
-            for set in &sets {
+            for set in &before.auth_sets {
                 if let Err(error) = run.mender.reject(&by, &id, &set.id).await {
                     result = Err(refusals::read(error)?);
                     break;
@@ -44,7 +44,9 @@ pub(crate) async fn reject(run: &mut Run, step: &Located<ByDevices>) -> Result<E
                         by.who()
                     )));
                 }
-                Err(no) if status == "rejected" => no.done_anyway = Some("it is listed as rejected".to_owned()),
+                Err(no) if status == "rejected" && before.status != status => {
+                    no.done_anyway = Some("it is listed as rejected".to_owned())
+                }
                 Err(_) => {}
             }
             parts.push(Part { name, result });

@@ -74,7 +74,12 @@ pub(crate) async fn remove(run: &mut Run, step: &Located<ByTenants>) -> Result<E
         let gone = run.removed.get(&tenant.value).filter(|_| run.people.tenant(tenant).is_none()).cloned();
         let is_gone = gone.is_some();
         let at = gone.map_or_else(|| run.tenant(tenant), |gone| Ok(gone.at))?;
-        let link = if is_gone { None } else { link_of(run, tenant).await? };
+        // Whoever gets in now must not afterwards. Into a suspended one nobody gets: its sessions are former ones already.
+        let is_open = !is_gone && !run.people.is_suspended(tenant);
+        if is_open {
+            run.people.admin(tenant).await?;
+        }
+        let link = if is_open { link_of(run, tenant).await? } else { None };
         let admin = run.people.tenant(tenant).map(|known| known.admin.clone()).unwrap_or_default();
         let devices: BTreeSet<u32> = run.accepted.get(&tenant.value).cloned().unwrap_or_default();
         let result = match run.mender.remove_tenant(&by, &at.id).await {
@@ -116,6 +121,7 @@ async fn set_status(
     at: &TenantRef,
     status: &str,
 ) -> Result<std::result::Result<(), Refused>> {
+    let before = run.mender.operator_tenant(&at.id).await?;
     let answer = match &step.outcome.by {
         None if status == "suspended" => run.mender.suspend(&at.id).await,
         None => run.mender.resume(&at.id).await,
@@ -125,14 +131,15 @@ async fn set_status(
         }
     };
     let now = run.mender.operator_tenant(&at.id).await?;
-    let is_so = now.get("status").and_then(|now| now.as_str()) == Some(status);
+    let has = |tenant: &serde_json::Value| tenant.get("status").and_then(|now| now.as_str()) == Some(status);
+    let (was_so, is_so) = (has(&before), has(&now));
     Ok(match answer {
         Ok(()) if is_so => Ok(()),
         Ok(()) => {
             return Err(crate::run::Stop::Failed(format!("the platform said yes, and `{}` is not {status}", at.name)));
         }
         Err(error) => {
-            let done_anyway = is_so.then(|| format!("the operator sees it {status}"));
+            let done_anyway = (is_so && !was_so).then(|| format!("the operator sees it {status}"));
             Err(Refused { done_anyway, ..refusals::read(error)? })
         }
     })
