@@ -16,7 +16,7 @@ pub(crate) enum Default<'a> {
 }
 
 /// The session in which a step is carried out: of whom it names, else of the verb's default actor.
-pub(crate) async fn acting(run: &mut Run, outcome: &Outcome, default: Default<'_>) -> Result<Session> {
+pub(crate) async fn acting(run: &Run, outcome: &Outcome, default: Default<'_>) -> Result<Session> {
     let tenant = match default {
         Default::AdminOf(tenant) | Default::ProvidersAdmin(tenant) => tenant,
     };

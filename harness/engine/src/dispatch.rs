@@ -1,6 +1,7 @@
 //! The way of one run, from the first event to the last.
 
 use crate::fleet::Fleet;
+use crate::kept::Kept;
 use crate::outcome::Ending;
 use crate::people::{Passwords, People};
 use crate::run::{Run, Stop};
@@ -13,7 +14,6 @@ use fleetproof_language::{Located, Sources, Step};
 use fleetproof_plan::{ClockKind, Plan};
 use fleetproof_stacks::{Embedded, Running, StackError};
 use fleetproof_world::World;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,7 @@ pub(crate) async fn dispatch(
     }
 
     let stack = Embedded { defect: settings.defect.clone(), ..Embedded::default() };
-    let (mut run, running) = match bring_up(plan, sources, world, &shared, &stack, &settings.stop).await {
+    let (run, running) = match bring_up(plan, sources, world, &shared, &stack, &settings.stop).await {
         Ok(both) => both,
         Err(error) => {
             shared.emit("stack", None, What::Note { text: error.to_string() });
@@ -56,7 +56,7 @@ pub(crate) async fn dispatch(
             shared.emit("engine", None, What::Note { text: "the time on the wall clock was used up".to_owned() });
             Verdict::Broken
         }
-        verdict = play(&mut run, &running) => verdict,
+        verdict = play(&run, &running) => verdict,
     };
     run.fleet.stop().await;
     running.down().await;
@@ -95,16 +95,16 @@ async fn bring_up(
         people: People::new(passwords, &mender, shared),
         mender,
         fleet: Fleet::new(&world, shared, &plan.population),
-        ids: vec![None; plan.population.devices.len()],
-        accepted: BTreeMap::new(),
-        limits: BTreeMap::new(),
-        deployments: BTreeMap::new(),
-        uploaded: BTreeMap::new(),
-        gone: BTreeMap::new(),
-        barred: BTreeMap::new(),
-        removed: BTreeMap::new(),
-        carried_out: BTreeSet::new(),
-        uncontrolled: Vec::new(),
+        ids: Kept::new(vec![None; plan.population.devices.len()]),
+        accepted: Kept::default(),
+        limits: Kept::default(),
+        deployments: Kept::default(),
+        uploaded: Kept::default(),
+        gone: Kept::default(),
+        barred: Kept::default(),
+        removed: Kept::default(),
+        carried_out: Kept::default(),
+        uncontrolled: Kept::default(),
         budget: shared.now().after(plan.scenario.budget()),
         stop: stop.clone(),
         plan,
@@ -116,7 +116,7 @@ async fn bring_up(
 }
 
 /// What runs while nobody interrupts: set-up, steps, what is always watched.
-async fn play(run: &mut Run, running: &Running) -> Verdict {
+async fn play(run: &Run, running: &Running) -> Verdict {
     if let Err(stop) = setup::settle(run, running).await {
         let text = format!("the platform could not be prepared: {}", stop.reason());
         run.shared.emit("engine", None, What::Note { text });
@@ -128,7 +128,7 @@ async fn play(run: &mut Run, running: &Running) -> Verdict {
 }
 
 /// Carries the steps out in order. After the first that does not pass, only claims on the record are still judged.
-async fn all_steps(run: &mut Run) -> Vec<Verdict> {
+async fn all_steps(run: &Run) -> Vec<Verdict> {
     let plan = run.plan.clone();
     let (mut verdicts, mut polls) = (Vec::new(), 0);
     let mut failed = false;
@@ -154,7 +154,7 @@ async fn all_steps(run: &mut Run) -> Vec<Verdict> {
     verdicts
 }
 
-async fn one_step(run: &mut Run, step: &Located<Step>) -> Ending {
+async fn one_step(run: &Run, step: &Located<Step>) -> Ending {
     let ended = match &step.value {
         Step::Expect(expect) => expectations::expect(run, expect).await,
         _ => steps::carry_out(run, step).await,

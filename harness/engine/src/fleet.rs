@@ -1,5 +1,6 @@
 //! The population at work: one task per device, each with a line on which orders reach it.
 
+use crate::kept::Kept;
 use crate::shared::{Eyes, Shared};
 use fleetproof_devices::{DeviceConfig, Key, Order, Shelf, SimulatedBody, run_device};
 use fleetproof_plan::Population;
@@ -14,7 +15,7 @@ use tokio_util::task::TaskTracker;
 /// The devices of a scenario. A device that got no order yet costs nothing but its line.
 pub(crate) struct Fleet {
     orders: Vec<mpsc::UnboundedSender<Order>>,
-    waiting: Vec<Option<Waiting>>,
+    waiting: Kept<Vec<Option<Waiting>>>,
     world: World,
     shared: Shared,
     shelf: Shelf,
@@ -53,13 +54,14 @@ impl Fleet {
             }));
         }
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Self { orders, waiting, world: world.clone(), shared: shared.clone(), shelf: Shelf::default(), stop, tasks }
+        let (waiting, shelf) = (Kept::new(waiting), Shelf::default());
+        Self { orders, waiting, world: world.clone(), shared: shared.clone(), shelf, stop, tasks }
     }
 
     /// Lets a device show its identity at `server` with its tenant's token; it goes on by itself from there.
-    pub(crate) fn knock(&mut self, device: u32, server: &Name, tenant_token: &Arc<str>) {
+    pub(crate) fn knock(&self, device: u32, server: &Name, tenant_token: &Arc<str>) {
         let index = device as usize;
-        if let Some(waiting) = self.waiting.get_mut(index).and_then(Option::take) {
+        if let Some(waiting) = self.waiting.change(|waiting| waiting.get_mut(index).and_then(Option::take)) {
             let world = World { seeds: self.world.seeds.child("devices").child(&waiting.name), ..self.world.clone() };
             let key = Key::from_stream(&mut world.seeds.stream("key"));
             let config = DeviceConfig {
@@ -89,7 +91,7 @@ impl Fleet {
     }
 
     /// Ends all devices, and waits until none runs any more.
-    pub(crate) async fn stop(&mut self) {
+    pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;

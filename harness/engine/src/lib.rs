@@ -1,7 +1,7 @@
 //! Runs a plan: brings the platform up, starts the population, carries out the steps, judges the claims, releases.
 //!
 //! [`run`] is the way in. It reads top to bottom in `dispatch`: one owner of all state, which steps (`steps/`, one file
-//! per verb) and claims (`expectations/`, one per claim) borrow one after another. Everything that happens is an event in
+//! per verb) and claims (`expectations/`, one per claim) share; branches that run side by side take turns at awaits. Everything that happens is an event in
 //! the journal; verdicts are drawn from the record and from what the platform shows, never from what a step hoped for.
 
 mod actors;
@@ -9,6 +9,7 @@ pub mod detector;
 mod dispatch;
 mod expectations;
 mod fleet;
+mod kept;
 mod lookups;
 mod outcome;
 mod people;

@@ -42,11 +42,11 @@ fn error_of(answer: &Answer) -> Option<String> {
 }
 
 /// Takes note of what a step came to: somebody entitled carried `verb` out, or a refusal now needs that somebody does.
-pub(crate) fn note(run: &mut Run, verb: &'static str, parts: &[Part], span: Span, outcome: &Outcome) {
+pub(crate) fn note(run: &Run, verb: &'static str, parts: &[Part], span: Span, outcome: &Outcome) {
     if parts.iter().any(|part| part.result.is_ok()) {
         run.carried_out.insert(verb);
     }
     if outcome.refused.is_some() && parts.iter().any(|part| part.result.is_err()) {
-        run.uncontrolled.push((verb, span));
+        run.uncontrolled.change(|refusals| refusals.push((verb, span)));
     }
 }

@@ -1,6 +1,7 @@
 //! One run of one scenario: what is known while it lasts.
 
 use crate::fleet::Fleet;
+use crate::kept::Kept;
 use crate::people::{People, PeopleError};
 use crate::shared::Shared;
 use fleetproof_dialects::DialectError;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Everything that steps and claims work with. The dispatcher owns it; steps borrow it one after another.
+/// Everything that steps and claims work with. The dispatcher owns it; steps, and branches that run side by side, share
+/// it, so what they take note of is [`Kept`].
 pub(crate) struct Run {
     pub(crate) plan: Arc<Plan>,
     pub(crate) sources: Arc<Sources>,
@@ -24,25 +26,25 @@ pub(crate) struct Run {
     pub(crate) people: People,
     pub(crate) fleet: Fleet,
     /// What the platform calls each device, once it knows it.
-    pub(crate) ids: Vec<Option<String>>,
+    pub(crate) ids: Kept<Vec<Option<String>>>,
     /// Devices that the platform let in and has not let go, by tenant: the ledger of counts.
-    pub(crate) accepted: BTreeMap<String, BTreeSet<u32>>,
+    pub(crate) accepted: Kept<BTreeMap<String, BTreeSet<u32>>>,
     /// Limits as the harness set them, by tenant.
-    pub(crate) limits: BTreeMap<String, i64>,
+    pub(crate) limits: Kept<BTreeMap<String, i64>>,
     /// Deployments by the scenario's name.
-    pub(crate) deployments: BTreeMap<String, Deployed>,
+    pub(crate) deployments: Kept<BTreeMap<String, Deployed>>,
     /// What the platform calls the artifacts that are on it, by tenant and scenario name.
-    pub(crate) uploaded: BTreeMap<(String, String), String>,
+    pub(crate) uploaded: Kept<BTreeMap<(String, String), String>>,
     /// What each decommissioned device was on the platform before.
-    pub(crate) gone: BTreeMap<u32, Vec<Gone>>,
+    pub(crate) gone: Kept<BTreeMap<u32, Vec<Gone>>>,
     /// Devices that were turned down, or whose tenant is suspended or removed.
-    pub(crate) barred: BTreeMap<u32, Barred>,
+    pub(crate) barred: Kept<BTreeMap<u32, Barred>>,
     /// What each removed tenant was on the platform before.
-    pub(crate) removed: BTreeMap<String, Removed>,
+    pub(crate) removed: Kept<BTreeMap<String, Removed>>,
     /// Verbs that somebody entitled carried out in this run: the controls of refusals.
-    pub(crate) carried_out: BTreeSet<&'static str>,
+    pub(crate) carried_out: Kept<BTreeSet<&'static str>>,
     /// Refusals whose control has not been seen yet: verb and where it stands.
-    pub(crate) uncontrolled: Vec<(&'static str, Span)>,
+    pub(crate) uncontrolled: Kept<Vec<(&'static str, Span)>>,
     /// When the scenario's time is used up.
     pub(crate) budget: Stamp,
     /// Cancelled by a signal or the watchdog.
@@ -204,15 +206,39 @@ impl Run {
     }
 
     /// What the platform calls a device.
-    pub(crate) fn id_of(&self, device: u32) -> Option<&str> {
-        self.ids.get(device as usize).and_then(Option::as_deref)
+    pub(crate) fn id_of(&self, device: u32) -> Option<String> {
+        self.ids.read(|ids| ids.get(device as usize).cloned().flatten())
+    }
+
+    /// Takes note of what the platform calls a device; `None`: it knows it no longer.
+    pub(crate) fn call(&self, device: u32, id: Option<String>) {
+        self.ids.change(|ids| {
+            if let Some(known) = ids.get_mut(device as usize) {
+                *known = id;
+            }
+        });
+    }
+
+    /// The platform let a device of `tenant` in.
+    pub(crate) fn let_in(&self, tenant: &str, device: u32) {
+        self.accepted.change(|accepted| accepted.entry(tenant.to_owned()).or_default().insert(device));
+    }
+
+    /// The platform let a device of `tenant` go.
+    pub(crate) fn let_go(&self, tenant: &str, device: u32) {
+        self.accepted.change(|accepted| accepted.entry(tenant.to_owned()).or_default().remove(&device));
+    }
+
+    /// The devices of `tenant` that are in.
+    pub(crate) fn inside(&self, tenant: &str) -> BTreeSet<u32> {
+        self.accepted.get(tenant).unwrap_or_default()
     }
 
     /// A tenant that is there.
     pub(crate) fn tenant(&self, name: &str) -> Result<TenantRef> {
         let tenant =
             self.people.tenant(name).ok_or_else(|| Stop::Failed(format!("`{name}` is not on the platform")))?;
-        Ok(tenant.at.clone())
+        Ok(tenant.at)
     }
 
     /// The provider's name among tenants, when the scenario has one.

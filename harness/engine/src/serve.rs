@@ -87,9 +87,9 @@ pub async fn serve(
     ready: impl FnOnce(&Served),
 ) -> Result<(), ServeError> {
     let journal = Journal::in_memory(secrets.clone());
-    let (mut run, running) =
+    let (run, running) =
         furnish(plan, sources, world, journal, secrets, &stack, &stop).await.map_err(ServeError::Stack)?;
-    let furnished = match setup::settle(&mut run, &running).await {
+    let furnished = match setup::settle(&run, &running).await {
         Ok(()) => served(&run, &running),
         Err(Stop::Interrupted) => Ok(None),
         Err(other) => Err(ServeError::Furnish(other.reason())),
@@ -111,7 +111,7 @@ fn served(run: &crate::run::Run, running: &fleetproof_stacks::Running) -> Result
         role: role.to_owned(),
     };
     let declared = &run.plan.scenario.platform.tenants;
-    let tenants = run.people.tenants().map(|tenant| ServedTenant {
+    let tenants = run.people.tenants().into_iter().map(|tenant| ServedTenant {
         name: tenant.at.name.to_string(),
         id: tenant.at.id.to_string(),
         token: tenant.token.to_string(),

@@ -35,7 +35,7 @@ pub(crate) fn founding(plan: &Plan, passwords: &Passwords) -> Founding {
 }
 
 /// Makes the tenants that start ready, and everybody's users.
-pub(crate) async fn settle(run: &mut Run, running: &Running) -> Result<()> {
+pub(crate) async fn settle(run: &Run, running: &Running) -> Result<()> {
     let scenario = run.plan.scenario.clone();
     for (name, founded) in &running.founded {
         let is_provider = scenario.platform.provider.is_some();
@@ -113,7 +113,7 @@ fn first_admin(run: &Run, tenant: &str, admin: &str) -> String {
 }
 
 /// Lets the first admin of a new tenant in, and takes note of what she sees there.
-pub(crate) async fn welcome(run: &mut Run, name: &str) -> Result<()> {
+pub(crate) async fn welcome(run: &Run, name: &str) -> Result<()> {
     let Some(tenant) = run.plan.scenario.platform.tenants.get(name).cloned() else { return Ok(()) };
     let admin = &tenant.admin.value;
     let first = first_admin(run, name, admin);
@@ -145,7 +145,7 @@ pub(crate) async fn welcome(run: &mut Run, name: &str) -> Result<()> {
 }
 
 /// The users of a tenant: new people are created, known ones are assigned.
-pub(crate) async fn users(run: &mut Run, tenant: &str, users: &[(Located<String>, Located<User>)]) -> Result<()> {
+pub(crate) async fn users(run: &Run, tenant: &str, users: &[(Located<String>, Located<User>)]) -> Result<()> {
     if users.is_empty() {
         return Ok(());
     }
@@ -162,7 +162,7 @@ pub(crate) async fn users(run: &mut Run, tenant: &str, users: &[(Located<String>
 /// Makes `person` a user of `tenant`, whether the platform knows her already or not. The platform's no is the inner
 /// error.
 pub(crate) async fn join(
-    run: &mut Run,
+    run: &Run,
     by: &Session,
     person: &str,
     tenant: &str,
@@ -189,7 +189,7 @@ pub(crate) async fn join(
 }
 
 /// The platform's id of a person that it knows: only she herself can tell, wherever she lives.
-pub(crate) async fn person_id(run: &mut Run, person: &str) -> Result<String> {
+pub(crate) async fn person_id(run: &Run, person: &str) -> Result<String> {
     let home = run.people.acting(person, "").await?;
     Ok(run.mender.me(&home).await?.id)
 }

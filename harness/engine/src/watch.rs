@@ -6,7 +6,7 @@ use fleetproof_journal::{Verdict, What};
 use std::collections::BTreeMap;
 
 /// Looks once more at the end. Returns the verdicts that are not a pass; nothing when all is well.
-pub(crate) async fn at_the_end(run: &mut Run) -> Vec<Verdict> {
+pub(crate) async fn at_the_end(run: &Run) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     illegal_states(run);
     match two_owners(run).await {
@@ -44,8 +44,8 @@ fn illegal_states(run: &Run) {
 }
 
 /// Devices that two tenants hold as theirs.
-async fn two_owners(run: &mut Run) -> Result<()> {
-    let tenants: Vec<String> = run.people.open_tenants().map(|tenant| tenant.at.name.to_string()).collect();
+async fn two_owners(run: &Run) -> Result<()> {
+    let tenants: Vec<String> = run.people.open_tenants().into_iter().map(|tenant| tenant.at.name.to_string()).collect();
     let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for tenant in tenants {
         let admin = run.people.admin(&tenant).await?;
@@ -64,10 +64,10 @@ async fn two_owners(run: &mut Run) -> Result<()> {
 /// Refusals whose control was never seen: nobody entitled carried the same out in this run.
 fn uncontrolled(run: &Run) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
-    for (verb, span) in &run.uncontrolled {
+    for (verb, span) in run.uncontrolled.read(Vec::clone) {
         if !run.carried_out.contains(verb) {
             let text = format!("this refusal proves nothing: nobody entitled carried out `{verb}` in this run");
-            run.shared.emit("engine", run.place(*span), What::Note { text });
+            run.shared.emit("engine", run.place(span), What::Note { text });
             verdicts.push(Verdict::Inconclusive);
         }
     }

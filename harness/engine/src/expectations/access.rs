@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// Makes the attempts that the plan compiled; those of somebody without a role there are made in her session at home,
 /// and with whatever she was given there before she was removed.
-pub(super) async fn attempt(run: &mut Run, claim: &Located<Claim>, deadline: Stamp) -> Result<Seen> {
+pub(super) async fn attempt(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Result<Seen> {
     let Claim::Access { user, tenant, role } = &claim.value else { return Ok(Seen::Hidden(Proof::default())) };
     let expected = format!("`{}` may do in `{}` exactly what {} may", user.value, tenant.value, told(role.value));
     let is_member = role.value != fleetproof_language::Role::None;
@@ -60,7 +60,7 @@ const LOOKS_IN: &str = "Tenant Info";
 
 /// Looks in with every session that somebody had in a tenant before she was removed from it. The control: its admin does.
 async fn try_former_sessions(
-    run: &mut Run,
+    run: &Run,
     user: &str,
     tenant: &str,
     place: Option<Place>,

@@ -9,14 +9,14 @@ use fleetproof_language::Located;
 use fleetproof_world::Stamp;
 
 /// Looks at everything of each tenant that must go on.
-pub(super) async fn look(run: &mut Run, tenants: &[Located<String>], began: Stamp) -> Result<Seen> {
+pub(super) async fn look(run: &Run, tenants: &[Located<String>], began: Stamp) -> Result<Seen> {
     let (mut wrong, mut evidence) = (Vec::new(), Vec::new());
     for tenant in tenants {
         let mut signs = owner(run, tenant).await?;
         signs.extend(devices(run, tenant, began));
         signs.extend(deployments(run, tenant, began));
         if signs.is_empty() {
-            let devices = run.accepted.get(&tenant.value).map_or(0, |devices| devices.len());
+            let devices = run.inside(tenant).len();
             let text = format!("`{}` goes on: its admin is served everywhere, its {devices} devices are", tenant.value);
             evidence.push(run.shared.emit("engine", None, What::Note { text }));
         }
@@ -27,7 +27,7 @@ pub(super) async fn look(run: &mut Run, tenants: &[Located<String>], began: Stam
 }
 
 /// What its admin is not served.
-async fn owner(run: &mut Run, tenant: &str) -> Result<Vec<String>> {
+async fn owner(run: &Run, tenant: &str) -> Result<Vec<String>> {
     let admin = match run.people.admin(tenant).await {
         Ok(admin) => admin,
         Err(error) => return Ok(vec![format!("the admin of `{tenant}` is not let in: {error}")]),
@@ -52,9 +52,10 @@ async fn owner(run: &mut Run, tenant: &str) -> Result<Vec<String>> {
 
 /// Its devices that had no round trip since.
 fn devices(run: &Run, tenant: &str, began: Stamp) -> Vec<String> {
-    let accepted = run.accepted.get(tenant).into_iter().flatten();
+    let accepted = run.inside(tenant);
     run.shared.record(|record| {
         accepted
+            .iter()
             .filter_map(|device| {
                 let seen = &record.devices[*device as usize];
                 if seen.served.is_some_and(|served| served >= began) {
@@ -74,7 +75,8 @@ fn devices(run: &Run, tenant: &str, began: Stamp) -> Vec<String> {
 
 /// Deployments that are not over and in which nothing happened since.
 fn deployments(run: &Run, tenant: &str, began: Stamp) -> Vec<String> {
-    let running = run.deployments.iter().filter(|(_, deployed)| deployed.aborted.is_none());
+    let deployments = run.deployments.all();
+    let running = deployments.into_iter().filter(|(_, deployed)| deployed.aborted.is_none());
     running
         .filter_map(|(name, deployed)| {
             let id = deployed.ids.get(tenant)?;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// Makes the attempts of `claim` at the tenants called `between`, in the sessions of `people` where they ask for them.
 pub(super) async fn make(
-    run: &mut Run,
+    run: &Run,
     claim: &Located<Claim>,
     between: Vec<String>,
     people: BTreeMap<String, Session>,
@@ -21,8 +21,7 @@ pub(super) async fn make(
         return Err(Stop::Broken(format!("the attempts of `{}` were never compiled", claim.name())));
     };
     let mut seats = Vec::new();
-    let known: Vec<_> = run.people.open_tenants().cloned().collect();
-    for tenant in known {
+    for tenant in run.people.open_tenants() {
         if tenant.is_provider
             || between.iter().any(|name| **name == *tenant.at.name)
             || homes_of(&people, &tenant.at.id)

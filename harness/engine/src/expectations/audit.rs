@@ -15,7 +15,7 @@ const SUMMARY: &str = "changes stand where they belong";
 
 /// Holds the logs of all tenants against the ledger of changes; what is wrong in a named tenant's log, or belongs there,
 /// counts.
-pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<Seen> {
+pub(super) async fn look(run: &Run, tenants: &[Located<String>]) -> Result<Seen> {
     let expected = "every change stands once, with its actor, in the right log and in no other";
     if let Some(shut) = tenants.iter().find(|name| run.people.is_suspended(name)) {
         let text = format!("`{}` is suspended: nobody can read its log", shut.value);
@@ -23,7 +23,7 @@ pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<S
     }
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut rows: BTreeMap<String, Vec<AuditRow>> = BTreeMap::new();
-    let all: Vec<_> = run.people.open_tenants().map(|tenant| tenant.at.clone()).collect();
+    let all: Vec<_> = run.people.open_tenants().into_iter().map(|tenant| tenant.at).collect();
     for at in all {
         let admin = run.people.admin(&at.name).await?;
         rows.insert(at.id.to_string(), run.mender.audit_log(&admin).await?);

@@ -13,13 +13,13 @@ pub(super) struct Due {
 }
 
 /// Reads the counters on both sides, and counts the lists too: a counter that agrees with no list counts nothing.
-pub(super) async fn look(run: &mut Run, tenant: &str, due: Due) -> Result<Seen> {
+pub(super) async fn look(run: &Run, tenant: &str, due: Due) -> Result<Seen> {
     let at = run.tenant(tenant)?;
     let admin = run.people.admin(tenant).await?;
     let (counts, limit) = (run.mender.counts(&admin).await?, run.mender.limit(&admin).await?);
     let listed = run.mender.devices(&admin, Some("accepted")).await?.len() as u64;
     let own = run.mender.tenant_info(&admin).await?;
-    let ledger = run.accepted.get(tenant).map_or(0, |accepted| accepted.len() as u64);
+    let ledger = run.inside(tenant).len() as u64;
     let accepted = i64::try_from(due.accepted).unwrap_or(i64::MAX);
     let mut numbers = vec![
         ("accepted, as the tenant counts", i64::try_from(counts.accepted).unwrap_or(i64::MAX), accepted),
@@ -31,7 +31,7 @@ pub(super) async fn look(run: &mut Run, tenant: &str, due: Due) -> Result<Seen> 
         let seen = i64::try_from(counts.pending).unwrap_or(i64::MAX);
         numbers.push(("pending, as the tenant counts", seen, i64::try_from(pending).unwrap_or(i64::MAX)));
     }
-    let limit_due = due.limit.or_else(|| run.limits.get(tenant).copied());
+    let limit_due = due.limit.or_else(|| run.limits.get(tenant));
     if let Some(due) = limit_due {
         numbers.push(("limit, as the tenant reads it", limit, due));
     }

@@ -6,14 +6,14 @@ use crate::run::{Result, Run};
 use fleetproof_language::Located;
 
 /// Repeats the look-ups that found each device before it went.
-pub(super) async fn look(run: &mut Run, devices: &[Located<String>], tenant: &str) -> Result<Seen> {
+pub(super) async fn look(run: &Run, devices: &[Located<String>], tenant: &str) -> Result<Seen> {
     let devices = run.devices(devices);
     let expected = format!("nothing of these devices is left in `{tenant}`, and their credentials open nothing");
     let admin = run.people.admin(tenant).await?;
     let (mut wrong, mut unknown, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
     for device in &devices {
         let name = run.name_of(*device);
-        let gone = run.gone.get(device).and_then(|gone| gone.iter().rev().find(|gone| gone.tenant == tenant)).cloned();
+        let gone = run.gone.get(device).and_then(|gone| gone.into_iter().rev().find(|gone| gone.tenant == tenant));
         let Some(gone) = gone else {
             wrong.push(format!("`{name}` was never decommissioned"));
             continue;

@@ -7,7 +7,7 @@ use fleetproof_language::{Claim, Located};
 use std::collections::BTreeMap;
 
 /// Makes the attempts that the plan compiled.
-pub(super) async fn attempt(run: &mut Run, claim: &Located<Claim>) -> Result<Seen> {
+pub(super) async fn attempt(run: &Run, claim: &Located<Claim>) -> Result<Seen> {
     let Claim::Isolation { between, .. } = &claim.value else { return Ok(Seen::Hidden(Proof::default())) };
     let names: Vec<String> = between.iter().map(|name| name.value.clone()).collect();
     attempts::make(run, claim, names, BTreeMap::new(), "nothing crosses between the tenants, on any operation").await

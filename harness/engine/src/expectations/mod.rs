@@ -37,7 +37,7 @@ struct Watched<'a> {
 
 /// Judges all claims of one `expect`: eventual ones first, then what was recorded, then the attempts; counts and audit
 /// last, since attempts move the ledger.
-pub(crate) async fn expect(run: &mut Run, expect: &Located<Expect>) -> Result<Ending> {
+pub(crate) async fn expect(run: &Run, expect: &Located<Expect>) -> Result<Ending> {
     let began = run.shared.now();
     let deadline = expect.within.as_ref().map_or(began, |within| run.deadline(within.value));
     let limits = Limits {
@@ -68,7 +68,7 @@ pub(crate) async fn expect(run: &mut Run, expect: &Located<Expect>) -> Result<En
 }
 
 /// Claims of later `expect`s that are still judged once a step failed: those on the record, if their subject exists.
-pub(crate) async fn after_a_failure(run: &mut Run, expect: &Located<Expect>) -> Result<Vec<Judged>> {
+pub(crate) async fn after_a_failure(run: &Run, expect: &Located<Expect>) -> Result<Vec<Judged>> {
     let mut judged = Vec::new();
     for claim in &expect.claims {
         match &claim.value {
@@ -103,7 +103,7 @@ struct Limits {
 /// Watches eventual claims until each held (for as long as it must), or the deadline passed. What never held because the
 /// budget ended first is not proven wrong.
 async fn eventually<'a>(
-    run: &mut Run,
+    run: &Run,
     claims: impl Iterator<Item = &'a Located<Claim>>,
     limits: &Limits,
 ) -> Result<Vec<Judged>> {
@@ -142,7 +142,7 @@ async fn eventually<'a>(
 }
 
 /// Judges a claim on what was recorded; waits while the evidence is still on its way, at most until `deadline`.
-async fn on_the_record(run: &mut Run, claim: &Located<Claim>, deadline: Stamp) -> Result<Judged> {
+async fn on_the_record(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Result<Judged> {
     loop {
         let seen = match &claim.value {
             Claim::Untouched { devices, deployment } => untouched::look(run, devices, deployment),
@@ -157,7 +157,7 @@ async fn on_the_record(run: &mut Run, claim: &Located<Claim>, deadline: Stamp) -
 }
 
 /// One look at an eventual claim.
-async fn look(run: &mut Run, claim: &Claim, began: Stamp) -> Result<Seen> {
+async fn look(run: &Run, claim: &Claim, began: Stamp) -> Result<Seen> {
     match claim {
         Claim::Online { devices } => Ok(online::look(run, devices, began)),
         Claim::Barred { devices, like } => Ok(barred::look(run, devices, like)),
@@ -188,7 +188,7 @@ async fn look(run: &mut Run, claim: &Claim, began: Stamp) -> Result<Seen> {
 }
 
 /// A claim that makes its own attempts.
-async fn by_attempts(run: &mut Run, claim: &Located<Claim>, deadline: Stamp) -> Result<Judged> {
+async fn by_attempts(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Result<Judged> {
     let seen = match &claim.value {
         Claim::Isolation { .. } => isolation::attempt(run, claim).await?,
         Claim::Access { .. } => access::attempt(run, claim, deadline).await?,

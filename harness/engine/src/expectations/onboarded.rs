@@ -6,7 +6,7 @@ use fleetproof_journal::What;
 use fleetproof_language::{Located, OnboardOutcome};
 
 /// Looks at every part of each tenant.
-pub(super) async fn look(run: &mut Run, tenants: &[Located<String>], outcome: OnboardOutcome) -> Result<Seen> {
+pub(super) async fn look(run: &Run, tenants: &[Located<String>], outcome: OnboardOutcome) -> Result<Seen> {
     let expected = match outcome {
         OnboardOutcome::Whole => "every tenant is whole: listed, limited as asked, open to its admin",
         OnboardOutcome::Undone => "no trace is left of any of these tenants",
@@ -36,7 +36,7 @@ pub(super) async fn look(run: &mut Run, tenants: &[Located<String>], outcome: On
 }
 
 /// Each part of a tenant, and whether it is there.
-async fn signs(run: &mut Run, tenant: &str) -> Result<Vec<(&'static str, bool)>> {
+async fn signs(run: &Run, tenant: &str) -> Result<Vec<(&'static str, bool)>> {
     let Some(declared) = run.plan.scenario.platform.tenants.get(tenant).cloned() else { return Ok(Vec::new()) };
     let mut signs = Vec::new();
     if run.people.tenant(Run::PROVIDER).is_some() {
@@ -44,8 +44,7 @@ async fn signs(run: &mut Run, tenant: &str) -> Result<Vec<(&'static str, bool)>>
         let rows = run.mender.tenants(&provider).await?;
         let row = rows.iter().find(|row| row.name == tenant);
         signs.push(("in the provider's list", row.is_some()));
-        let limit =
-            run.limits.get(tenant).copied().or_else(|| declared.device_limit.as_ref().map(|l| i64::from(l.value)));
+        let limit = run.limits.get(tenant).or_else(|| declared.device_limit.as_ref().map(|l| i64::from(l.value)));
         signs.push(("limited as asked", row.is_some_and(|row| Some(row.device_limit) == limit)));
     }
     let password = run.people.password(&declared.admin);

@@ -6,14 +6,14 @@ use fleetproof_dialects::mender::devices::InventoryRow;
 use std::collections::BTreeMap;
 
 /// Device → version, as the inventories of the devices' tenants have it.
-pub(super) async fn versions(run: &mut Run, devices: &[u32]) -> Result<BTreeMap<u32, String>> {
+pub(super) async fn versions(run: &Run, devices: &[u32]) -> Result<BTreeMap<u32, String>> {
     let mut versions = BTreeMap::new();
     for (tenant, devices) in run.by_tenant(devices) {
         let admin = run.people.admin(&tenant).await?;
         let by_id: BTreeMap<String, InventoryRow> =
             run.mender.inventories(&admin).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
         for device in devices {
-            if let Some(row) = run.id_of(device).and_then(|id| by_id.get(id))
+            if let Some(row) = run.id_of(device).and_then(|id| by_id.get(&id))
                 && let Some(version) = version(row)
             {
                 versions.insert(device, version);
@@ -37,9 +37,9 @@ fn version(row: &InventoryRow) -> Option<String> {
 }
 
 /// Device → status in the deployment called `name`, as the platform lists it for each tenant.
-pub(super) async fn statuses(run: &mut Run, name: &str) -> Result<BTreeMap<u32, String>> {
+pub(super) async fn statuses(run: &Run, name: &str) -> Result<BTreeMap<u32, String>> {
     let mut statuses = BTreeMap::new();
-    let Some(deployed) = run.deployments.get(name).cloned() else { return Ok(statuses) };
+    let Some(deployed) = run.deployments.get(name) else { return Ok(statuses) };
     for (tenant, id) in &deployed.ids {
         let admin = run.people.admin(tenant).await?;
         let by_id: BTreeMap<String, String> = run
@@ -50,7 +50,7 @@ pub(super) async fn statuses(run: &mut Run, name: &str) -> Result<BTreeMap<u32, 
             .map(|row| (row.device_id, row.status))
             .collect();
         for device in &deployed.devices {
-            if let Some(status) = run.id_of(*device).and_then(|id| by_id.get(id)) {
+            if let Some(status) = run.id_of(*device).and_then(|id| by_id.get(&id)) {
                 statuses.insert(*device, status.clone());
             }
         }

@@ -10,13 +10,13 @@ use fleetproof_language::Refusal;
 
 /// Several callers ask at once for more than the reserve holds; then one asks for the last unit, and for one more.
 /// The children made here are gone afterwards.
-pub(super) async fn attempt(run: &mut Run, over_by: u32, callers: u32) -> Result<Seen> {
+pub(super) async fn attempt(run: &Run, over_by: u32, callers: u32) -> Result<Seen> {
     let expected = "the limits of the children and the reserve add up to the pool, whoever asks at once";
     if run.people.tenant(Run::PROVIDER).is_none() {
         return Ok(Seen::Hidden(Proof::of(expected).actual("there is no provider, and so no pool")));
     }
     let provider = run.people.admin(Run::PROVIDER).await?;
-    let whole = run.limits.get(Run::PROVIDER).copied().unwrap_or(0);
+    let whole = run.limits.get(Run::PROVIDER).unwrap_or(0);
     let own = run.mender.tenant_info(&provider).await?.row.device_count;
     let reserve = whole - carved(run, &provider).await? - own;
     if reserve < 1 {

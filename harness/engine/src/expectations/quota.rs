@@ -36,7 +36,7 @@ struct Rush {
 }
 
 /// Rushes the door of each tenant in turn.
-pub(super) async fn attempt(run: &mut Run, tenants: &[Located<String>], over_by: u32) -> Result<Seen> {
+pub(super) async fn attempt(run: &Run, tenants: &[Located<String>], over_by: u32) -> Result<Seen> {
     let (mut wrong, mut evidence, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
     for tenant in tenants {
         let others = counts_of_others(run, tenant).await?;
@@ -46,8 +46,8 @@ pub(super) async fn attempt(run: &mut Run, tenants: &[Located<String>], over_by:
             hidden.push(format!("`{}` has no limit", tenant.value));
             continue;
         }
-        if run.limits.get(&tenant.value).is_some_and(|due| *due != limit) {
-            wrong.push(format!("`{}` is told a limit of {limit}, due {}", tenant.value, run.limits[&tenant.value]));
+        if let Some(due) = run.limits.get(&tenant.value).filter(|due| *due != limit) {
+            wrong.push(format!("`{}` is told a limit of {limit}, due {due}", tenant.value));
         }
         let before = counted(run, tenant).await?;
         let free = usize::try_from((limit - before).max(0)).unwrap_or(0);
@@ -101,8 +101,8 @@ pub(super) async fn attempt(run: &mut Run, tenants: &[Located<String>], over_by:
     Ok(Seen::of(proof, tenants.len(), wrong, "limits held exactly"))
 }
 
-async fn rush(run: &mut Run, tenant: &str, strangers: usize) -> Result<Rush> {
-    let known = run.people.tenant(tenant).cloned();
+async fn rush(run: &Run, tenant: &str, strangers: usize) -> Result<Rush> {
+    let known = run.people.tenant(tenant);
     let known = known.ok_or_else(|| Stop::Failed(format!("`{tenant}` is not on the platform")))?;
     let admin = run.people.admin(tenant).await?;
     let seeds = run.world.seeds.child("quota").child(tenant);
@@ -172,14 +172,14 @@ async fn rush(run: &mut Run, tenant: &str, strangers: usize) -> Result<Rush> {
 }
 
 /// How many devices a tenant has accepted, as it counts itself.
-async fn counted(run: &mut Run, tenant: &str) -> Result<i64> {
+async fn counted(run: &Run, tenant: &str) -> Result<i64> {
     let admin = run.people.admin(tenant).await?;
     Ok(i64::try_from(run.mender.counts(&admin).await?.accepted).unwrap_or(i64::MAX))
 }
 
-async fn counts_of_others(run: &mut Run, tenant: &str) -> Result<BTreeMap<String, i64>> {
+async fn counts_of_others(run: &Run, tenant: &str) -> Result<BTreeMap<String, i64>> {
     let others: Vec<TenantRef> =
-        run.people.open_tenants().map(|tenant| tenant.at.clone()).filter(|at| *at.name != *tenant).collect();
+        run.people.open_tenants().into_iter().map(|tenant| tenant.at).filter(|at| *at.name != *tenant).collect();
     let mut counts = BTreeMap::new();
     for other in others {
         counts.insert(other.name.to_string(), counted(run, &other.name).await?);

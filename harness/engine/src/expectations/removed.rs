@@ -6,10 +6,10 @@ use fleetproof_dialects::DialectError;
 use fleetproof_language::Located;
 
 /// Tries everything that opened the tenant before.
-pub(super) async fn look(run: &mut Run, tenants: &[Located<String>]) -> Result<Seen> {
+pub(super) async fn look(run: &Run, tenants: &[Located<String>]) -> Result<Seen> {
     let (mut wrong, mut unknown, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
     for tenant in tenants {
-        let Some(removed) = run.removed.get(&tenant.value).cloned() else {
+        let Some(removed) = run.removed.get(&tenant.value) else {
             wrong.push(format!("`{}` was never removed", tenant.value));
             continue;
         };
@@ -70,7 +70,7 @@ async fn doors(run: &Run, tenant: &str, removed: &Removed) -> Result<Vec<String>
 }
 
 /// Lists that still have it, and the log that should.
-async fn lists(run: &mut Run, tenant: &str, removed: &Removed) -> Result<Vec<String>> {
+async fn lists(run: &Run, tenant: &str, removed: &Removed) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     match run.mender.operator_tenant(&removed.at.id).await {
         Ok(_) => wrong.push(format!("the operator is shown `{tenant}`")),

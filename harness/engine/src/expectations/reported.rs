@@ -7,11 +7,11 @@ use fleetproof_language::Located;
 use std::collections::BTreeMap;
 
 /// Compares, device by device, what it runs and how each of its updates ended with what the platform shows.
-pub(super) async fn look(run: &mut Run, devices: &[Located<String>]) -> Result<Seen> {
+pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen> {
     let devices = run.devices(devices);
     let told = platform_view::versions(run, &devices).await?;
     let (mut shown, mut aborts) = (BTreeMap::new(), BTreeMap::new());
-    for (name, deployed) in run.deployments.clone() {
+    for (name, deployed) in run.deployments.all() {
         aborts.extend(deployed.ids.values().filter_map(|id| Some((id.clone(), deployed.abort_seq?))));
         let statuses = platform_view::statuses(run, &name).await?;
         for (tenant, id) in deployed.ids {

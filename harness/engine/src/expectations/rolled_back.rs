@@ -8,11 +8,11 @@ use fleetproof_language::Located;
 use std::collections::BTreeMap;
 
 /// Per device the first link of the chain that is missing: offered, fetched, installed, ended, healthy, told.
-pub(super) async fn look(run: &mut Run, devices: &[Located<String>], deployment: &str, version: &str) -> Result<Seen> {
+pub(super) async fn look(run: &Run, devices: &[Located<String>], deployment: &str, version: &str) -> Result<Seen> {
     let devices = run.devices(devices);
     let expected =
         format!("every device tried `{deployment}` and runs {version} again; the platform shows the failure");
-    let Some(deployed) = run.deployments.get(deployment).cloned() else {
+    let Some(deployed) = run.deployments.get(deployment) else {
         return Ok(Seen::Hidden(Proof::of(expected).actual(format!("`{deployment}` was never made"))));
     };
     let (mut wrong, mut evidence) = (BTreeMap::new(), Vec::new());

@@ -61,9 +61,14 @@ pub(super) fn look(run: &Run, devices: &[Located<String>], deployment: &str) -> 
 
 /// Whether another deployment of the scenario, one that is meant for the device, brought what it runs.
 fn has_it_from_another(run: &Run, device: u32, seen: &DeviceRecord, deployment: &str) -> bool {
-    let meant = run.deployments.iter().filter(|(name, other)| *name != deployment && other.devices.contains(&device));
-    meant.flat_map(|(_, other)| other.ids.values()).filter_map(|id| seen.heard_of(id)).any(|update| {
-        let booted = update.boots.iter().any(|(version, ..)| *version == seen.running);
-        booted || update.finished.as_ref().is_some_and(|finished| finished.version == seen.running)
+    let brought = |id: &String| {
+        seen.heard_of(id).is_some_and(|update| {
+            let booted = update.boots.iter().any(|(version, ..)| *version == seen.running);
+            booted || update.finished.as_ref().is_some_and(|finished| finished.version == seen.running)
+        })
+    };
+    run.deployments.read(|all| {
+        let meant = all.iter().filter(|(name, other)| *name != deployment && other.devices.contains(&device));
+        meant.flat_map(|(_, other)| other.ids.values()).any(brought)
     })
 }

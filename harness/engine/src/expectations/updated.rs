@@ -7,7 +7,7 @@ use fleetproof_language::Located;
 use std::collections::BTreeMap;
 
 /// Devices first (that costs nothing), the platform once they agree.
-pub(super) async fn look(run: &mut Run, devices: &[Located<String>], version: &str) -> Result<Seen> {
+pub(super) async fn look(run: &Run, devices: &[Located<String>], version: &str) -> Result<Seen> {
     let devices = run.devices(devices);
     let (mut wrong, mut evidence) = (BTreeMap::new(), Vec::new());
     let mut last_deployment: BTreeMap<u32, String> = BTreeMap::new();
@@ -50,9 +50,9 @@ pub(super) async fn look(run: &mut Run, devices: &[Located<String>], version: &s
 }
 
 /// Devices whose last deployment the platform does not show as a success.
-async fn unsuccessful(run: &mut Run, last: &BTreeMap<u32, String>) -> Result<BTreeMap<u32, String>> {
+async fn unsuccessful(run: &Run, last: &BTreeMap<u32, String>) -> Result<BTreeMap<u32, String>> {
     let mut wrong = BTreeMap::new();
-    for (name, deployed) in run.deployments.clone() {
+    for (name, deployed) in run.deployments.all() {
         let here: Vec<u32> = last
             .iter()
             .filter(|(_, id)| deployed.ids.values().any(|known| known == *id))

@@ -8,9 +8,9 @@ use fleetproof_journal::What;
 use fleetproof_language::{Abort, Located};
 
 /// Stops it in every tenant that has a part of it.
-pub(crate) async fn abort(run: &mut Run, step: &Located<Abort>) -> Result<Ending> {
+pub(crate) async fn abort(run: &Run, step: &Located<Abort>) -> Result<Ending> {
     let name = &step.deployment.value;
-    let deployed = run.deployments.get(name).cloned();
+    let deployed = run.deployments.get(name);
     let deployed = deployed.ok_or_else(|| Stop::Failed(format!("`{name}` was never deployed")))?;
     let mut parts = Vec::new();
     for (tenant, id) in &deployed.ids {
@@ -33,12 +33,14 @@ pub(crate) async fn abort(run: &mut Run, step: &Located<Abort>) -> Result<Ending
         };
         parts.push(Part { name: tenant.clone(), result });
     }
-    if parts.iter().any(|part| part.result.is_ok())
-        && let Some(deployed) = run.deployments.get_mut(name)
-    {
+    if parts.iter().any(|part| part.result.is_ok()) {
         let text = format!("`{name}` is aborted: nothing that a device reports of it from here on is taken note of");
-        deployed.abort_seq = Some(run.shared.emit("engine", None, What::Note { text }));
-        deployed.aborted = Some(run.shared.now());
+        let (seq, now) = (run.shared.emit("engine", None, What::Note { text }), run.shared.now());
+        run.deployments.change(|all| {
+            if let Some(deployed) = all.get_mut(name) {
+                (deployed.abort_seq, deployed.aborted) = (Some(seq), Some(now));
+            }
+        });
     }
     refusals::note(run, "abort", &parts, step.span, &step.outcome);
     Ok(judge(&step.outcome, &parts, "deployments aborted"))

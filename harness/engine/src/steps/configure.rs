@@ -7,7 +7,7 @@ use crate::run::{Result, Run};
 use fleetproof_language::{Configure, Located};
 
 /// Asks for the new limit, and reads back what the tenant itself is told.
-pub(crate) async fn configure(run: &mut Run, step: &Located<Configure>) -> Result<Ending> {
+pub(crate) async fn configure(run: &Run, step: &Located<Configure>) -> Result<Ending> {
     let tenant = run.tenant(&step.tenant)?;
     let Some(limit) = step.device_limit.as_ref().map(|limit| i64::from(limit.value)) else {
         return Ok(Ending::passed("nothing to change"));

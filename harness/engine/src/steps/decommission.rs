@@ -10,7 +10,7 @@ use fleetproof_language::{ByDevices, Located};
 use std::collections::BTreeSet;
 
 /// Looks each device up, lets it go, and tells it so: its last poll shows whether its token is dead.
-pub(crate) async fn decommission(run: &mut Run, step: &Located<ByDevices>) -> Result<Ending> {
+pub(crate) async fn decommission(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN));
     let (mut parts, mut gone) = (Vec::new(), Vec::new());
@@ -19,7 +19,7 @@ pub(crate) async fn decommission(run: &mut Run, step: &Located<ByDevices>) -> Re
         let by = actors::acting(run, &step.outcome, Default::AdminOf(&tenant)).await?;
         for device in devices {
             let name = run.name_of(device);
-            let Some(id) = run.id_of(device).map(str::to_owned) else {
+            let Some(id) = run.id_of(device) else {
                 return Err(Stop::Failed(format!(
                     "the platform never knew `{name}`: there is nothing to decommission"
                 )));
@@ -29,8 +29,9 @@ pub(crate) async fn decommission(run: &mut Run, step: &Located<ByDevices>) -> Re
                 Ok(()) => {
                     let text = format!("`{name}` decommissioned; before, it was found in {}", list(&found));
                     let seq = run.shared.emit("engine", None, What::Note { text });
-                    run.accepted.entry(tenant.clone()).or_default().remove(&device);
-                    run.gone.entry(device).or_default().push(Gone { tenant: tenant.clone(), id, found, seq });
+                    run.let_go(&tenant, device);
+                    let before = Gone { tenant: tenant.clone(), id, found, seq };
+                    run.gone.change(|gone| gone.entry(device).or_default().push(before));
                     run.fleet.retire(device);
                     gone.push(device);
                     Ok(())
@@ -49,7 +50,7 @@ pub(crate) async fn decommission(run: &mut Run, step: &Located<ByDevices>) -> Re
         run.breathe(deadline).await?;
     }
     for device in &gone {
-        run.ids[*device as usize] = None;
+        run.call(*device, None);
     }
     refusals::note(run, "decommission", &parts, step.span, &step.outcome);
     Ok(judge(&step.outcome, &parts, "devices decommissioned"))

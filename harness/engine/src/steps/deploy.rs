@@ -10,7 +10,7 @@ use fleetproof_language::{Deploy, Located};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Uploads the artifact where it is not yet, and asks for the deployment.
-pub(crate) async fn deploy(run: &mut Run, step: &Located<Deploy>) -> Result<Ending> {
+pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let spec = artifact(run, &step.artifact)?;
     let version = spec.image.version.clone();
@@ -72,7 +72,7 @@ pub(super) fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
 }
 
 fn known(run: &Run, device: u32) -> Result<String> {
-    let id = run.id_of(device).map(str::to_owned);
+    let id = run.id_of(device);
     id.ok_or_else(|| {
         Stop::Failed(format!("the platform does not know `{}`: nothing can be deployed to it", run.name_of(device)))
     })

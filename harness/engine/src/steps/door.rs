@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const LANES: usize = 8;
 
 /// Knock, be claimed, be served.
-pub(crate) async fn enroll(run: &mut Run, step: &Located<ByDevices>) -> Result<Ending> {
+pub(crate) async fn enroll(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN_SLOW));
     send_to_the_door(run, &devices)?;
@@ -27,7 +27,7 @@ pub(crate) async fn enroll(run: &mut Run, step: &Located<ByDevices>) -> Result<E
 }
 
 /// They show their identity and wait.
-pub(crate) async fn knock(run: &mut Run, step: &Located<ByDevices>) -> Result<Ending> {
+pub(crate) async fn knock(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN));
     send_to_the_door(run, &devices)?;
@@ -36,7 +36,7 @@ pub(crate) async fn knock(run: &mut Run, step: &Located<ByDevices>) -> Result<En
 }
 
 /// "These are ours."
-pub(crate) async fn claim(run: &mut Run, step: &Located<ByDevices>) -> Result<Ending> {
+pub(crate) async fn claim(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN));
     let standing = wait_at_the_door(run, &devices, deadline).await?;
@@ -47,7 +47,7 @@ pub(crate) async fn claim(run: &mut Run, step: &Located<ByDevices>) -> Result<En
     Ok(ending)
 }
 
-fn send_to_the_door(run: &mut Run, devices: &[u32]) -> Result<()> {
+fn send_to_the_door(run: &Run, devices: &[u32]) -> Result<()> {
     let server = run.mender.gateway().clone();
     for device in devices {
         let tenant = run.tenant_of(*device).to_owned();
@@ -62,7 +62,7 @@ fn send_to_the_door(run: &mut Run, devices: &[u32]) -> Result<()> {
 }
 
 /// Waits until the platform lists every device, and returns each with what the platform calls it.
-async fn wait_at_the_door(run: &mut Run, devices: &[u32], deadline: Stamp) -> Result<Vec<(u32, DeviceRow)>> {
+async fn wait_at_the_door(run: &Run, devices: &[u32], deadline: Stamp) -> Result<Vec<(u32, DeviceRow)>> {
     let mut standing = Vec::new();
     for (tenant, devices) in run.by_tenant(devices) {
         let admin = run.people.admin(&tenant).await?;
@@ -76,7 +76,7 @@ async fn wait_at_the_door(run: &mut Run, devices: &[u32], deadline: Stamp) -> Re
                 .collect();
             if found.len() == devices.len() {
                 for (device, row) in &found {
-                    run.ids[*device as usize] = Some(row.id.clone());
+                    run.call(*device, Some(row.id.clone()));
                 }
                 standing.extend(found);
                 break;
@@ -101,7 +101,7 @@ fn mac(run: &Run, device: u32) -> Option<&str> {
 }
 
 /// Accepts devices, several at a time, and waits until each that got in was served.
-async fn let_in(run: &mut Run, standing: &[(u32, DeviceRow)], outcome: &Outcome, deadline: Stamp) -> Result<Vec<Part>> {
+async fn let_in(run: &Run, standing: &[(u32, DeviceRow)], outcome: &Outcome, deadline: Stamp) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     let mut by_tenant: BTreeMap<String, Vec<&(u32, DeviceRow)>> = BTreeMap::new();
     for entry in standing {
@@ -119,7 +119,7 @@ async fn let_in(run: &mut Run, standing: &[(u32, DeviceRow)], outcome: &Outcome,
             for ((device, _), answer) in lane.iter().zip(answers) {
                 let result = match answer {
                     Ok(()) => {
-                        run.accepted.entry(tenant.clone()).or_default().insert(*device);
+                        run.let_in(&tenant, *device);
                         run.barred.remove(device);
                         Ok(())
                     }
@@ -145,11 +145,11 @@ async fn let_in(run: &mut Run, standing: &[(u32, DeviceRow)], outcome: &Outcome,
 }
 
 fn is_inside(run: &Run, device: u32) -> bool {
-    run.accepted.get(run.tenant_of(device)).is_some_and(|accepted| accepted.contains(&device))
+    run.accepted.read(|accepted| accepted.get(run.tenant_of(device)).is_some_and(|inside| inside.contains(&device)))
 }
 
 /// A device that was refused must not be accepted on the platform all the same.
-async fn refused_stay_outside(run: &mut Run, tenant: &str, parts: &mut [Part]) -> Result<()> {
+async fn refused_stay_outside(run: &Run, tenant: &str, parts: &mut [Part]) -> Result<()> {
     if parts.iter().all(|part| part.result.is_ok()) {
         return Ok(());
     }
@@ -158,9 +158,9 @@ async fn refused_stay_outside(run: &mut Run, tenant: &str, parts: &mut [Part]) -
     let accepted: std::collections::BTreeSet<String> = rows.into_iter().map(|row| row.id).collect();
     for part in parts {
         let device = run.plan.population.devices.iter().position(|device| device.name == part.name);
-        let id = device.and_then(|device| run.ids[device].as_ref());
+        let id = device.and_then(|device| run.id_of(u32::try_from(device).ok()?));
         if let (Err(no), Some(id)) = (&mut part.result, id)
-            && accepted.contains(id)
+            && accepted.contains(&id)
         {
             no.done_anyway = Some("the platform lists it as accepted".to_owned());
         }
@@ -169,7 +169,7 @@ async fn refused_stay_outside(run: &mut Run, tenant: &str, parts: &mut [Part]) -
 }
 
 /// Puts accepted devices into those selections that are groups on the platform too.
-async fn join_groups(run: &mut Run, devices: &[u32]) -> Result<()> {
+async fn join_groups(run: &Run, devices: &[u32]) -> Result<()> {
     for group in run.plan.population.groups.clone() {
         let members = run.plan.population.named.get(&group).cloned().unwrap_or_default();
         let joining: Vec<u32> =
@@ -178,7 +178,7 @@ async fn join_groups(run: &mut Run, devices: &[u32]) -> Result<()> {
             let admin = run.people.admin(&tenant).await?;
             for device in devices {
                 if let Some(id) = run.id_of(device) {
-                    run.mender.set_group(&admin, id, &group).await?;
+                    run.mender.set_group(&admin, &id, &group).await?;
                 }
             }
         }

@@ -25,7 +25,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 const WITHIN_SLOW: Duration = Duration::from_secs(60);
 
 /// Carries out one step that is no `expect`.
-pub(crate) async fn carry_out(run: &mut Run, step: &Located<Step>) -> Result<Ending> {
+pub(crate) async fn carry_out(run: &Run, step: &Located<Step>) -> Result<Ending> {
     match &step.value {
         Step::Enroll(step) => door::enroll(run, step).await,
         Step::Knock(step) => door::knock(run, step).await,

@@ -9,7 +9,7 @@ use crate::setup;
 use fleetproof_language::{Located, Onboard};
 
 /// Asks for every tenant, together or one by one, and lets the first admin of each that came about in.
-pub(crate) async fn onboard(run: &mut Run, step: &Located<Onboard>) -> Result<Ending> {
+pub(crate) async fn onboard(run: &Run, step: &Located<Onboard>) -> Result<Ending> {
     let deadline = run.deadline(within(&step.outcome, WITHIN_SLOW));
     let by = actors::acting(run, &step.outcome, Default::ProvidersAdmin(Run::PROVIDER)).await?;
     let mut answers = Vec::new();

@@ -9,7 +9,7 @@ use fleetproof_dialects::mender::{Session, TenantRef};
 use fleetproof_language::{AddUser, Located, UserAt};
 
 /// A person becomes a user of a tenant.
-pub(crate) async fn add_user(run: &mut Run, step: &Located<AddUser>) -> Result<Ending> {
+pub(crate) async fn add_user(run: &Run, step: &Located<AddUser>) -> Result<Ending> {
     let by = actors::acting(run, &step.outcome, Default::AdminOf(&step.tenant)).await?;
     let only: Vec<String> = step.only.iter().map(|group| group.value.clone()).collect();
     let role = setup::granted(step.role.value);
@@ -27,7 +27,7 @@ pub(crate) async fn add_user(run: &mut Run, step: &Located<AddUser>) -> Result<E
 }
 
 /// A person is a user of a tenant no longer.
-pub(crate) async fn remove_user(run: &mut Run, step: &Located<UserAt>) -> Result<Ending> {
+pub(crate) async fn remove_user(run: &Run, step: &Located<UserAt>) -> Result<Ending> {
     let by = actors::acting(run, &step.outcome, Default::AdminOf(&step.tenant)).await?;
     let admin = run.people.admin(&step.tenant).await?;
     let Some(id) = run.mender.user_id(&admin, &step.user).await? else {
@@ -79,14 +79,14 @@ async fn own_token(run: &Run, session: &Session) -> Result<Option<Session>> {
 }
 
 /// Whether the tenant's own admin sees a person among the users.
-async fn is_listed(run: &mut Run, person: &str, tenant: &str) -> Result<Option<String>> {
+async fn is_listed(run: &Run, person: &str, tenant: &str) -> Result<Option<String>> {
     let admin = run.people.admin(tenant).await?;
     let found = run.mender.user_id(&admin, person).await?;
     Ok(found.map(|_| format!("`{tenant}` lists her among its users")))
 }
 
 /// Into another tenant without logging in again.
-pub(crate) async fn switch(run: &mut Run, step: &Located<UserAt>) -> Result<Ending> {
+pub(crate) async fn switch(run: &Run, step: &Located<UserAt>) -> Result<Ending> {
     let (person, tenant) = (&step.user.value, &step.tenant.value);
     let into = run.tenant(tenant)?;
     let at_home = run.people.acting(person, "").await?;

@@ -9,7 +9,7 @@ use fleetproof_journal::What;
 use fleetproof_language::{ByDevices, Located};
 
 /// Rejects what each device showed, whether it waits or is in, and looks whether the platform lists it as that.
-pub(crate) async fn reject(run: &mut Run, step: &Located<ByDevices>) -> Result<Ending> {
+pub(crate) async fn reject(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN));
     let mut parts = Vec::new();
@@ -20,7 +20,7 @@ pub(crate) async fn reject(run: &mut Run, step: &Located<ByDevices>) -> Result<E
             let name = run.name_of(device);
             let known =
                 || Stop::Failed(format!("the platform never knew `{name}`: it has to knock before it is rejected"));
-            let id = run.id_of(device).map(str::to_owned).ok_or_else(known)?;
+            let id = run.id_of(device).ok_or_else(known)?;
             let before = run.mender.device(&admin, &id).await?;
             let mut result = Ok(());
             for set in &before.auth_sets {
@@ -34,7 +34,7 @@ pub(crate) async fn reject(run: &mut Run, step: &Located<ByDevices>) -> Result<E
                 Ok(()) if status == "rejected" => {
                     let text = format!("`{name}` rejected by `{}`", by.who());
                     let seq = run.shared.emit("engine", None, What::Note { text });
-                    run.accepted.entry(tenant.clone()).or_default().remove(&device);
+                    run.let_go(&tenant, device);
                     run.barred.insert(device, Barred { since: run.shared.now(), seq });
                 }
                 Ok(()) => {

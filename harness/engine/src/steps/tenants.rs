@@ -12,7 +12,7 @@ use fleetproof_language::{ByTenants, Located};
 use std::collections::BTreeSet;
 
 /// Shuts tenants. It ends when nobody who was in is served any more; what becomes of devices is for claims to judge.
-pub(crate) async fn suspend(run: &mut Run, step: &Located<ByTenants>) -> Result<Ending> {
+pub(crate) async fn suspend(run: &Run, step: &Located<ByTenants>) -> Result<Ending> {
     let mut parts = Vec::new();
     for tenant in &step.tenants {
         let at = run.tenant(tenant)?;
@@ -24,7 +24,7 @@ pub(crate) async fn suspend(run: &mut Run, step: &Located<ByTenants>) -> Result<
                 let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
                 let since = run.shared.now();
                 run.people.suspend(tenant);
-                for device in run.accepted.get(&tenant.value).cloned().unwrap_or_default() {
+                for device in run.inside(tenant) {
                     run.barred.insert(device, Barred { since, seq });
                 }
                 if let Some(open) = still_opens(run, &admin).await? {
@@ -41,7 +41,7 @@ pub(crate) async fn suspend(run: &mut Run, step: &Located<ByTenants>) -> Result<
 }
 
 /// Opens suspended tenants again. It ends when the admin of each can log in.
-pub(crate) async fn resume(run: &mut Run, step: &Located<ByTenants>) -> Result<Ending> {
+pub(crate) async fn resume(run: &Run, step: &Located<ByTenants>) -> Result<Ending> {
     let mut parts = Vec::new();
     for tenant in &step.tenants {
         let at = run.tenant(tenant)?;
@@ -50,7 +50,7 @@ pub(crate) async fn resume(run: &mut Run, step: &Located<ByTenants>) -> Result<E
                 let text = format!("`{}` is resumed", tenant.value);
                 run.shared.emit("engine", run.place(step.span), What::Note { text });
                 run.people.resume(tenant);
-                for device in run.accepted.get(&tenant.value).cloned().unwrap_or_default() {
+                for device in run.inside(tenant) {
                     run.barred.remove(&device);
                 }
                 run.people.admin(tenant).await?;
@@ -65,13 +65,13 @@ pub(crate) async fn resume(run: &mut Run, step: &Located<ByTenants>) -> Result<E
 }
 
 /// Removes tenants. Before, it is written down what each had, for `removed` to look for.
-pub(crate) async fn remove(run: &mut Run, step: &Located<ByTenants>) -> Result<Ending> {
+pub(crate) async fn remove(run: &Run, step: &Located<ByTenants>) -> Result<Ending> {
     let deadline = run.deadline(within(&step.outcome, WITHIN));
     let by = actors::acting(run, &step.outcome, Default::ProvidersAdmin(Run::PROVIDER)).await?;
     let mut parts = Vec::new();
     for tenant in &step.tenants {
         // To remove what is gone is asked of the platform too: it must be refused.
-        let gone = run.removed.get(&tenant.value).filter(|_| run.people.tenant(tenant).is_none()).cloned();
+        let gone = run.removed.get(&tenant.value).filter(|_| run.people.tenant(tenant).is_none());
         let is_gone = gone.is_some();
         let at = gone.map_or_else(|| run.tenant(tenant), |gone| Ok(gone.at))?;
         // Whoever gets in now must not afterwards. Into a suspended one nobody gets: its sessions are former ones already.
@@ -80,18 +80,19 @@ pub(crate) async fn remove(run: &mut Run, step: &Located<ByTenants>) -> Result<E
             run.people.admin(tenant).await?;
         }
         let link = if is_open { link_of(run, tenant).await? } else { None };
-        let admin = run.people.tenant(tenant).map(|known| known.admin.clone()).unwrap_or_default();
-        let devices: BTreeSet<u32> = run.accepted.get(&tenant.value).cloned().unwrap_or_default();
+        let admin = run.people.tenant(tenant).map(|known| known.admin).unwrap_or_default();
+        let devices: BTreeSet<u32> = run.inside(tenant);
         let result = match run.mender.remove_tenant(&by, &at.id).await {
             Ok(()) => {
                 let file = if link.is_some() { ", a file" } else { "" };
                 let text = format!("`{}` is removed; it had an admin, {} devices{file}", tenant.value, devices.len());
                 let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
                 let since = run.shared.now();
-                run.barred.extend(devices.iter().map(|device| (*device, Barred { since, seq })));
+                run.barred
+                    .change(|barred| barred.extend(devices.iter().map(|device| (*device, Barred { since, seq }))));
                 run.accepted.remove(&tenant.value);
                 run.limits.remove(&tenant.value);
-                run.uploaded.retain(|(at, _), _| *at != tenant.value);
+                run.uploaded.change(|files| files.retain(|(at, _), _| *at != tenant.value));
                 run.people.remove_tenant(tenant);
                 run.removed.insert(tenant.value.clone(), Removed { at, admin, devices, link, since, seq });
                 Ok(())
@@ -116,7 +117,7 @@ pub(crate) async fn remove(run: &mut Run, step: &Located<ByTenants>) -> Result<E
 
 /// Asks for a status: the platform's operator, unless the step names somebody. What the operator then sees decides.
 async fn set_status(
-    run: &mut Run,
+    run: &Run,
     step: &Located<ByTenants>,
     at: &TenantRef,
     status: &str,
@@ -162,8 +163,8 @@ async fn still_opens(run: &Run, session: &Session) -> Result<Option<String>> {
 }
 
 /// A link to a file of the tenant, followed once so that it is known to be good; `None` when it has no file.
-async fn link_of(run: &mut Run, tenant: &str) -> Result<Option<(String, Session)>> {
-    let file = run.uploaded.iter().find(|((at, _), _)| at == tenant).map(|(_, id)| id.clone());
+async fn link_of(run: &Run, tenant: &str) -> Result<Option<(String, Session)>> {
+    let file = run.uploaded.read(|files| files.iter().find(|((at, _), _)| at == tenant).map(|(_, id)| id.clone()));
     let Some(file) = file else { return Ok(None) };
     let admin = run.people.admin(tenant).await?;
     let link = run.mender.download_link(&admin, &file).await?;

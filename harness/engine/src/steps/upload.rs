@@ -7,7 +7,7 @@ use crate::run::{Result, Run};
 use fleetproof_language::{Located, Upload};
 
 /// Uploads in the session that whoever acts has inside each tenant, and looks whether the tenant's admin sees it there.
-pub(crate) async fn upload(run: &mut Run, step: &Located<Upload>) -> Result<Ending> {
+pub(crate) async fn upload(run: &Run, step: &Located<Upload>) -> Result<Ending> {
     let spec = artifact(run, &step.artifact)?;
     let mut parts = Vec::new();
     for tenant in &step.tenants {

@@ -8,14 +8,14 @@ use fleetproof_language::{Progress, WaitUntil};
 use std::time::Duration;
 
 /// Waits.
-pub(crate) async fn wait_until(run: &mut Run, step: &WaitUntil) -> Result<Ending> {
+pub(crate) async fn wait_until(run: &Run, step: &WaitUntil) -> Result<Ending> {
     match step {
         WaitUntil::Progress(progress) => until_progress(run, progress).await,
         WaitUntil::Elapsed(elapsed) => until_elapsed(run, elapsed.r#for.value).await,
     }
 }
 
-async fn until_elapsed(run: &mut Run, time: Duration) -> Result<Ending> {
+async fn until_elapsed(run: &Run, time: Duration) -> Result<Ending> {
     let due = run.shared.now().after(time);
     let until = due.min(run.budget);
     while run.shared.now() < until {
@@ -28,9 +28,9 @@ async fn until_elapsed(run: &mut Run, time: Duration) -> Result<Ending> {
 }
 
 /// As the platform tells it: so many of the deployment's devices have ended.
-async fn until_progress(run: &mut Run, progress: &Progress) -> Result<Ending> {
+async fn until_progress(run: &Run, progress: &Progress) -> Result<Ending> {
     let name = &progress.deployment.value;
-    let deployed = run.deployments.get(name).cloned();
+    let deployed = run.deployments.get(name);
     let deployed = deployed.ok_or_else(|| Stop::Failed(format!("`{name}` was never deployed")))?;
     let deadline = run.deadline(progress.within.as_ref().map_or(WITHIN, |within| within.value));
     let whole = deployed.devices.len();
