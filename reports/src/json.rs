@@ -6,7 +6,7 @@ use serde_json::{Value, json as object};
 
 /// Version of the report's format. Keys may be added under one version; it grows when one goes or
 /// changes its meaning.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The report as JSON. Durations and times are µs on the scenario's clock, `evidence` are numbers
 /// of events in the scenario's journal. Attempts that passed are counted, the others listed.
@@ -49,6 +49,7 @@ fn scenario(scenario: &Scenario) -> Value {
         "tenants": scenario.tenants,
         "covers": scenario.covers,
         "seeded_defect": scenario.defect,
+        "matrix": scenario.matrix,
         "duration": scenario.took,
         "polls": scenario.polls,
         "attempts": counts(scenario.tries().map(|tried| tried.attempted.verdict)),

@@ -35,6 +35,9 @@ fn suite(scenario: &Scenario) -> TestSuite {
     if let Some(defect) = &scenario.defect {
         property("seeded-defect", defect);
     }
+    for (axis, value) in &scenario.matrix {
+        property(&format!("matrix.{axis}"), value);
+    }
     suite.add_test_cases(cases(scenario));
     suite
 }
@@ -42,8 +45,7 @@ fn suite(scenario: &Scenario) -> TestSuite {
 fn cases(scenario: &Scenario) -> Vec<TestCase> {
     let mut cases = Vec::new();
     let claims = scenario.claims.iter().filter(|claim| claim.judged.verdict != Verdict::Passed).count();
-    for step in &scenario.steps {
-        let Some(verdict) = step.verdict.filter(|verdict| *verdict != Verdict::Passed) else { continue };
+    for (step, verdict) in scenario.troubled() {
         if step.verb == "expect" && claims > 0 {
             continue;
         }

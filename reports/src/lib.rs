@@ -8,7 +8,7 @@
 //! # use fleetproof_journal::{Journal, Secrets, What, Verdict, Lenience};
 //! # let journal = Journal::in_memory(Secrets::new());
 //! # journal.emit(0, "engine", None, What::Scenario { name: "demo".into(), about: None, seed: 7, clock: "virtual".into(),
-//! #     devices: 0, tenants: vec![], covers: vec![], defect: None });
+//! #     devices: 0, tenants: vec![], covers: vec![], defect: None, matrix: Default::default() });
 //! # journal.emit(0, "engine", None, What::Ended { verdict: Verdict::Interrupted, claims: 0, attempts: 0 });
 //! # let text = String::from_utf8(journal.finish()?)?;
 //! let report = fleetproof_reports::Report::read(&text)?;

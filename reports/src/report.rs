@@ -5,6 +5,7 @@ use fleetproof_journal::{
     Attempted, Event, JournalError, Judged, Lenience, Place, Verdict, What, chapters, exit_code, read,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A run: its scenarios, in the journal's order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,6 +39,8 @@ pub struct Scenario {
     pub covers: Vec<String>,
     /// The seeded defect the platform was started with.
     pub defect: Option<String>,
+    /// The combination of its matrix: axis and value.
+    pub matrix: BTreeMap<String, String>,
     /// How long it took on its own clock, µs.
     pub took: u64,
     /// Routine polls of the devices, all together.
@@ -55,8 +58,8 @@ pub struct Scenario {
 /// A step of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// Its number, from 1.
-    pub index: u32,
+    /// Its number: `4`; of a step inside others `4.2.1`, with the branch or the round between.
+    pub index: String,
     /// Its verb.
     pub verb: String,
     /// Its line.
@@ -108,6 +111,13 @@ pub struct Try {
     pub attempted: Attempted,
 }
 
+impl Step {
+    /// Whether it is carried out as a part of another.
+    fn is_inside(&self, other: &Self) -> bool {
+        self.index.strip_prefix(&other.index).is_some_and(|rest| rest.starts_with('.'))
+    }
+}
+
 impl Report {
     /// The report on a journal's text, of one scenario or of a whole run.
     ///
@@ -139,7 +149,7 @@ impl Report {
 impl Scenario {
     fn of(events: &[Event]) -> Option<Self> {
         let first = events.first()?;
-        let What::Scenario { name, about, seed, clock, devices, tenants, covers, defect } = &first.what else {
+        let What::Scenario { name, about, seed, clock, devices, tenants, covers, defect, matrix } = &first.what else {
             return None;
         };
         let mut scenario = Self {
@@ -155,6 +165,7 @@ impl Scenario {
             tenants: tenants.clone(),
             covers: covers.clone(),
             defect: defect.clone(),
+            matrix: matrix.clone(),
             took: events.iter().map(|event| event.at).max().unwrap_or(0),
             polls: 0,
             steps: Vec::new(),
@@ -171,14 +182,14 @@ impl Scenario {
     fn gather(&mut self, events: &[Event]) -> Option<Verdict> {
         let mut tries = Vec::new();
         let mut covered: Option<(String, Covered)> = None;
-        let mut begun = 0;
+        let mut begun: BTreeMap<&String, u64> = BTreeMap::new();
         let mut ended = None;
         for event in events {
             match &event.what {
                 What::Step { index, verb } => {
-                    begun = event.at;
+                    begun.insert(index, event.at);
                     self.steps.push(Step {
-                        index: *index,
+                        index: index.clone(),
                         verb: verb.clone(),
                         place: event.place.clone(),
                         verdict: None,
@@ -190,7 +201,7 @@ impl Scenario {
                     if let Some(step) = self.steps.iter_mut().rfind(|step| step.index == *index) {
                         step.verdict = Some(*verdict);
                         step.detail.clone_from(detail);
-                        step.took = event.at.saturating_sub(begun);
+                        step.took = event.at.saturating_sub(begun.get(index).copied().unwrap_or(event.at));
                     }
                 }
                 What::Polls { polls, .. } => self.polls += polls,
@@ -252,6 +263,19 @@ impl Scenario {
             return format!("{first}{more}");
         }
         self.notes.last().cloned().unwrap_or_else(|| "the journal does not say why".to_owned())
+    }
+
+    /// The steps that did not pass, each with how it ended. A step that holds others did not pass because one of them did
+    /// not: that one says more.
+    pub fn troubled(&self) -> impl Iterator<Item = (&Step, Verdict)> {
+        let ended = |step: &Step| step.verdict.filter(|verdict| *verdict != Verdict::Passed);
+        let speaks = move |step: &&Step| {
+            !self
+                .steps
+                .iter()
+                .any(|other| other.is_inside(step) && ended(other).is_some_and(|how| Some(how) == step.verdict))
+        };
+        self.steps.iter().filter(speaks).filter_map(move |step| Some((step, ended(step)?)))
     }
 
     /// Attempts of all claims.

@@ -70,16 +70,15 @@ impl Page {
     }
 
     fn troubles(&mut self, scenario: &Scenario) {
-        let steps = scenario.steps.iter().filter(|step| step.verdict.is_some_and(is_trouble));
         let claims = scenario.claims.iter().filter(|claim| is_trouble(claim.judged.verdict));
-        let mut steps: Vec<&Step> = steps.collect();
+        let mut steps: Vec<(&Step, Verdict)> =
+            scenario.troubled().filter(|(_, verdict)| is_trouble(*verdict)).collect();
         let claims: Vec<&Claim> = claims.collect();
         // A step of claims fails because its claims do: they say more.
         if !claims.is_empty() {
-            steps.retain(|step| step.verb != "expect");
+            steps.retain(|(step, _)| step.verb != "expect");
         }
-        for step in steps {
-            let Some(verdict) = step.verdict else { continue };
+        for (step, verdict) in steps {
             self.heading(verdict, &format!("{}: step {} {}", scenario.name, step.index, step.verb));
             self.caret(step.place.as_ref());
             self.labelled("actual", [short(&step.detail, WIDTH)]);

@@ -111,6 +111,24 @@ fn attempts_belong_to_the_claim_they_were_made_for() {
 }
 
 #[test]
+fn a_step_inside_others_speaks_for_them() {
+    let mut telling = Telling::of("nested", 1, "virtual", 1, None);
+    telling.begin("1", 10, "parallel");
+    telling.begin("1.1.1", 12, "claim");
+    telling.begin("1.2.1", 13, "knock");
+    telling.done("1.1.1", 40, Verdict::Failed, "exactly 1 of 2 may get through, 2 did");
+    telling.done("1.2.1", 10, Verdict::Passed, "3 devices wait at the door");
+    telling.done("1", 0, Verdict::Failed, "step 1.1.1 claim failed: exactly 1 of 2 may get through, 2 did");
+    let report = one(telling.end(Verdict::Failed));
+    let steps: Vec<(&str, u64)> =
+        report.scenarios[0].steps.iter().map(|step| (step.index.as_str(), step.took)).collect();
+    assert_eq!(steps, [("1", 50_000), ("1.1.1", 40_000), ("1.2.1", 50_000)]);
+    insta::assert_snapshot!(terminal(&report, Colour::Never));
+    let xml = junit(&report);
+    assert!(xml.contains("step 1.1.1 claim") && !xml.contains("step 1 parallel"), "{xml}");
+}
+
+#[test]
 fn numbers_and_durations() {
     let counts = [0, 7, 999, 1000, 12_345, 1_000_000].map(count);
     assert_eq!(counts.join(" "), "0 7 999 1,000 12,345 1,000,000");

@@ -82,9 +82,9 @@ pub(crate) struct Run {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) paths: Paths,
-    /// The seed of every choice
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
+    /// The seed of every choice [default: 1]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
     /// Print every attempt
     #[arg(long)]
     pub(crate) attempts: bool,

@@ -1,7 +1,8 @@
 //! Which files a command is about, and what stands in them.
 
 use crate::error::{CliError, Result};
-use fleetproof_language::{Diagnostic, FileId, Scenario, Sources, check};
+use fleetproof_language::{Diagnostic, FileId, Script, Sources, check, fragments};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub(crate) struct Library {
     /// All texts, for diagnostics and places.
     pub(crate) sources: Arc<Sources>,
     /// The scenarios without mistakes, in the order of their files.
-    pub(crate) scenarios: Vec<(FileId, Arc<Scenario>)>,
+    pub(crate) scripts: Vec<Script>,
     /// All mistakes of all files.
     pub(crate) mistakes: Vec<Diagnostic>,
     /// How many files were read.
@@ -35,9 +36,27 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Library> {
     for path in &files {
         ids.push(sources.add_bytes(&path.display().to_string(), contents(path)?));
     }
-    let (scenarios, mistakes) = check(&sources, &ids);
-    let scenarios = scenarios.into_iter().map(|(file, scenario)| (file, Arc::new(scenario))).collect();
-    Ok(Library { sources: Arc::new(sources), scenarios, mistakes, files: files.len() })
+    let mut known = BTreeMap::new();
+    for id in &ids {
+        add_fragments(&mut sources, *id, &mut known, &|path| contents(Path::new(path)).ok());
+    }
+    let (scripts, mistakes) = check(&sources, &ids);
+    Ok(Library { sources: Arc::new(sources), scripts, mistakes, files: files.len() })
+}
+
+/// Adds the fragments that a file uses. One that `load` does not find is a mistake of the file, told when it is checked.
+pub(crate) fn add_fragments(
+    sources: &mut Sources,
+    file: FileId,
+    known: &mut BTreeMap<String, Option<Vec<u8>>>,
+    load: &dyn Fn(&str) -> Option<Vec<u8>>,
+) {
+    for (used, path) in fragments(sources, file) {
+        let bytes = known.entry(path.clone()).or_insert_with(|| load(&path));
+        if let Some(bytes) = bytes {
+            sources.add_fragment(&path, bytes.clone(), used);
+        }
+    }
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

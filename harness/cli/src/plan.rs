@@ -2,7 +2,8 @@
 
 use crate::args::Plan as Arguments;
 use crate::error::Result;
-use crate::{files, survey};
+use crate::files::{self, Library};
+use crate::run;
 use fleetproof_journal::Verdict;
 use fleetproof_plan::ClockKind;
 
@@ -13,13 +14,16 @@ pub(crate) fn plan(arguments: &Arguments) -> Result<u8> {
         files::show_mistakes(&library);
         return Ok(Verdict::Invalid.exit_code());
     }
-    let survey = survey::embedded()?;
-    for (_, scenario) in &library.scenarios {
-        let (capabilities, surfaces) = (survey.capabilities, survey.surfaces.clone());
-        let plan = fleetproof_plan::plan(scenario.clone(), capabilities, surfaces, arguments.seed, ClockKind::Virtual);
-        anstream::println!("{}", plan.describe());
+    let (jobs, mistakes) =
+        run::plan(&library, &[], (arguments.seed.unwrap_or(1), arguments.seed.is_some()), ClockKind::Virtual)?;
+    if !mistakes.is_empty() {
+        files::show_mistakes(&Library { mistakes, ..library });
+        return Ok(Verdict::Invalid.exit_code());
+    }
+    for job in &jobs {
+        anstream::println!("{}", job.plan.describe());
         if arguments.attempts {
-            for attempt in plan.attempts.values().flat_map(|compiled| &compiled.attempts) {
+            for attempt in job.plan.attempts.values().flat_map(|compiled| &compiled.attempts) {
                 anstream::println!("    {}", attempt.id);
             }
         }

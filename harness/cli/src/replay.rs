@@ -3,10 +3,11 @@
 use crate::args::Replay as Arguments;
 use crate::error::{CliError, Result};
 use crate::run::{self, Job, Orders};
-use crate::{signals, survey};
+use crate::{files, signals, survey};
 use fleetproof_journal::{Event, RunFolder, Verdict, What, chapters};
-use fleetproof_language::Sources;
-use fleetproof_plan::ClockKind;
+use fleetproof_language::{Diagnostic, Sources};
+use fleetproof_plan::{ClockKind, Orders as Wanted, plans};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,12 +37,24 @@ pub(crate) fn replay(arguments: &Arguments) -> Result<u8> {
         let text = std::fs::read(&copy).map_err(|error| CliError::Broken(format!("{}: {error}", copy.display())))?;
         let mut sources = Sources::new();
         let file = sources.add_bytes(&then.file, text);
-        let scenario = fleetproof_language::read(&sources, file).map_err(|mistakes| {
+        let kept = |path: &str| std::fs::read(folder.fragment(&then.name, path).ok()?).ok();
+        files::add_fragments(&mut sources, file, &mut BTreeMap::new(), &kept);
+        let wrong = |mistakes: Vec<Diagnostic>| {
             let shown: Vec<String> = mistakes.iter().map(|mistake| mistake.render(&sources)).collect();
             CliError::Invalid(format!("the recorded scenario has mistakes in this version\n{}", shown.join("\n")))
-        })?;
-        let surfaces = survey.surfaces.clone();
-        let plan = fleetproof_plan::plan(Arc::new(scenario), survey.capabilities, surfaces, then.seed, then.clock);
+        };
+        let script = fleetproof_language::read(&sources, file).map_err(wrong)?;
+        let wanted = Wanted {
+            capabilities: survey.capabilities,
+            surfaces: survey.surfaces.clone(),
+            seed: then.seed,
+            seed_given: false,
+            stack: "embedded",
+            clock: then.clock,
+        };
+        let planned = plans(&script, &sources, &wanted).map_err(wrong)?;
+        let plan = planned.into_iter().find(|plan| plan.scenario.scenario.value == then.name);
+        let plan = plan.ok_or_else(|| CliError::Broken(format!("no combination of its matrix is `{}`", then.name)))?;
         let orders = Orders {
             defect: then.defect.clone(),
             wall_limit: Duration::from_secs(12 * 60),
@@ -49,7 +62,7 @@ pub(crate) fn replay(arguments: &Arguments) -> Result<u8> {
             keep_going: true,
             stop: stop.clone(),
         };
-        let job = Job { plan: Arc::new(plan), file };
+        let job = Job::new(plan, file);
         let ended = run::run_all(&Arc::new(sources), vec![job], &orders, None)?;
         let Some(now) = ended.get(&then.name) else { return Ok(Verdict::Interrupted.exit_code()) };
         let (same, what) = match then.clock {

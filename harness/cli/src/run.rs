@@ -6,9 +6,9 @@ use crate::files::{self, Library};
 use crate::progress::Progress;
 use crate::{signals, survey};
 use fleetproof_engine::Settings;
-use fleetproof_journal::{Journal, Lenience, RunFacts, RunFolder, Secrets, Verdict};
-use fleetproof_language::{FileId, Sources};
-use fleetproof_plan::{ClockKind, Plan};
+use fleetproof_journal::{Journal, Lenience, RunFacts, RunFolder, Secret, Secrets, Verdict};
+use fleetproof_language::{Diagnostic, FileId, Sources, Var};
+use fleetproof_plan::{ClockKind, Orders as Wanted, Plan, plans};
 use fleetproof_reports::{Colour, Report, json, junit, terminal};
 use fleetproof_world::{Seeds, World};
 use rand::RngCore;
@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) plan: Arc<Plan>,
     /// Where it stands.
     pub(crate) file: FileId,
+    /// The values of its variables that the environment holds.
+    pub(crate) secrets: BTreeMap<String, Secret>,
 }
 
 /// How jobs are run.
@@ -61,7 +63,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
         Clock::Virtual => ClockKind::Virtual,
         Clock::Real => ClockKind::Real,
     };
-    let jobs = plan(&library, &arguments.tag, seed, clock)?;
+    let (jobs, mistakes) = plan(&library, &arguments.tag, (seed, arguments.seed.is_some()), clock)?;
+    if !mistakes.is_empty() {
+        files::show_mistakes(&Library { mistakes, ..library });
+        return Ok(Verdict::Invalid.exit_code());
+    }
     if jobs.is_empty() {
         return Err(CliError::Invalid("no scenario found: folders stand for every `*.yaml` below them".to_owned()));
     }
@@ -101,16 +107,46 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     Ok(code)
 }
 
-/// Plans every scenario that bears one of `tags` (all, when there are none).
-pub(crate) fn plan(library: &Library, tags: &[String], seed: u64, clock: ClockKind) -> Result<Vec<Job>> {
+/// Plans every combination of every scenario that bears one of `tags` (all, when there are none). `seed`: and whether it was
+/// asked for. Values that only this seed draws may be wrong: then these mistakes come back.
+pub(crate) fn plan(
+    library: &Library,
+    tags: &[String],
+    (seed, seed_given): (u64, bool),
+    clock: ClockKind,
+) -> Result<(Vec<Job>, Vec<Diagnostic>)> {
     let survey = survey::embedded()?;
-    let wanted = |tag: &String| tags.contains(tag);
-    let chosen = library
-        .scenarios
-        .iter()
-        .filter(|(_, scenario)| tags.is_empty() || scenario.tags.iter().any(|tag| wanted(&tag.value)));
-    let plan = |scenario| fleetproof_plan::plan(scenario, survey.capabilities, survey.surfaces.clone(), seed, clock);
-    Ok(chosen.map(|(file, scenario)| Job { plan: Arc::new(plan(scenario.clone())), file: *file }).collect())
+    let (capabilities, surfaces) = (survey.capabilities, survey.surfaces);
+    let orders = Wanted { capabilities, surfaces, seed, seed_given, stack: "embedded", clock };
+    let (mut jobs, mut mistakes) = (Vec::new(), Vec::new());
+    for script in &library.scripts {
+        if tags.is_empty() || script.scenario().tags.iter().any(|tag| tags.contains(&tag.value)) {
+            match plans(script, &library.sources, &orders) {
+                Ok(plans) => jobs.extend(plans.into_iter().map(|plan| Job::new(plan, script.file()))),
+                Err(wrong) => mistakes.extend(wrong),
+            }
+        }
+    }
+    Ok((jobs, mistakes))
+}
+
+impl Job {
+    /// A job with the secrets of its variables, as the environment has them; where it has not, the job is skipped.
+    pub(crate) fn new(mut plan: Plan, file: FileId) -> Self {
+        let mut secrets = BTreeMap::new();
+        for (name, var) in plan.scenario.clone().vars.iter() {
+            let Var::Secret(variable) = &var.value else { continue };
+            match std::env::var(&variable.value) {
+                Ok(value) if !value.is_empty() => drop(secrets.insert(name.value.clone(), Secret::new(value))),
+                _ => {
+                    let reason =
+                        format!("the environment has no `{}`, from which `{}` is taken", variable.value, name.value);
+                    plan.skipped.get_or_insert(reason);
+                }
+            }
+        }
+        Self { plan: Arc::new(plan), file, secrets }
+    }
 }
 
 /// Runs all jobs, several at once; what became of each is sorted by name, whichever ended first.
@@ -168,13 +204,20 @@ fn run_one(
         Some(folder) => {
             let own = folder.scenario(name)?;
             folder.write(&own.join("scenario.yaml"), sources.text(job.file).as_bytes())?;
+            for (path, text) in sources.fragments_of(job.file) {
+                folder.write(&folder.fragment(name, path)?, text.as_bytes())?;
+            }
             Journal::create(secrets.clone(), &own.join("run.jsonl"))?
         }
         None => Journal::in_memory(secrets.clone()),
     };
     let watching = progress.begin(name, &journal);
-    let settings =
-        Settings { defect: orders.defect.clone(), stop: orders.stop.child_token(), overdue: CancellationToken::new() };
+    let settings = Settings {
+        defect: orders.defect.clone(),
+        secrets: job.secrets.clone(),
+        stop: orders.stop.child_token(),
+        overdue: CancellationToken::new(),
+    };
     let verdict = guarded(job.plan.clone(), sources.clone(), journal.clone(), secrets, &settings, orders.wall_limit)?;
     let journal = journal.finish()?;
     progress.end(watching, name, verdict);

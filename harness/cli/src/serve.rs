@@ -18,8 +18,10 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<u8> {
         None => (Arc::new(demo()), Arc::new(Sources::new())),
         Some(file) => {
             let library = files::read(std::slice::from_ref(file))?;
-            match library.scenarios.first() {
-                Some((_, scenario)) if library.mistakes.is_empty() => (scenario.clone(), library.sources.clone()),
+            match library.scripts.first() {
+                Some(script) if library.mistakes.is_empty() => {
+                    (Arc::new(script.scenario().clone()), library.sources.clone())
+                }
                 _ => {
                     files::show_mistakes(&library);
                     return Ok(Verdict::Invalid.exit_code());
@@ -84,7 +86,10 @@ fn demo() -> Scenario {
         about: None,
         tags: Vec::new(),
         covers: Vec::new(),
+        needs: Vec::new(),
         budget: None,
+        matrix: Table::default(),
+        vars: Table::default(),
         platform: Platform { provider: Some(here(provider)), tenants },
         artifacts: Table::default(),
         devices: Table::default(),

@@ -2,18 +2,20 @@
 
 use crate::fleet::Fleet;
 use crate::kept::Kept;
-use crate::outcome::Ending;
 use crate::people::{Passwords, People};
-use crate::run::{Run, Stop};
+use crate::run::Run;
 use crate::shared::Shared;
-use crate::{Settings, expectations, setup, steps, watch};
+use crate::texts::Own;
+use crate::walk::Walk;
+use crate::{Settings, setup, watch};
 use fleetproof_dialects::Token;
 use fleetproof_dialects::mender::Mender;
-use fleetproof_journal::{Journal, Secrets, Verdict, What};
-use fleetproof_language::{Located, Sources, Step};
+use fleetproof_journal::{Journal, Secret, Secrets, Verdict, What};
+use fleetproof_language::Sources;
 use fleetproof_plan::{ClockKind, Plan};
 use fleetproof_stacks::{Embedded, Running, StackError};
 use fleetproof_world::World;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +44,7 @@ pub(crate) async fn dispatch(
     }
 
     let stack = Embedded { defect: settings.defect.clone(), ..Embedded::default() };
-    let (run, running) = match bring_up(plan, sources, world, &shared, &stack, &settings.stop).await {
+    let (run, running) = match bring_up(plan, sources, world, &shared, &stack, settings.secrets, &settings.stop).await {
         Ok(both) => both,
         Err(error) => {
             shared.emit("stack", None, What::Note { text: error.to_string() });
@@ -74,7 +76,7 @@ pub(crate) async fn furnish(
     stop: &CancellationToken,
 ) -> Result<(Run, Running), StackError> {
     let shared = Shared::new(world.clock.clone(), journal, secrets, Vec::new());
-    bring_up(plan, sources, world, &shared, stack, stop).await
+    bring_up(plan, sources, world, &shared, stack, BTreeMap::new(), stop).await
 }
 
 /// Starts the platform, and everything that is needed to talk to it.
@@ -84,6 +86,7 @@ async fn bring_up(
     world: World,
     shared: &Shared,
     stack: &Embedded,
+    secrets: BTreeMap<String, Secret>,
     stop: &CancellationToken,
 ) -> Result<(Run, Running), StackError> {
     let passwords = Passwords::new(&world.seeds, shared);
@@ -105,6 +108,7 @@ async fn bring_up(
         removed: Kept::default(),
         carried_out: Kept::default(),
         uncontrolled: Kept::default(),
+        own: Own::new(&world.seeds, secrets, shared),
         budget: shared.now().after(plan.scenario.budget()),
         stop: stop.clone(),
         plan,
@@ -122,62 +126,9 @@ async fn play(run: &Run, running: &Running) -> Verdict {
         run.shared.emit("engine", None, What::Note { text });
         return stop.verdict();
     }
-    let mut verdicts = all_steps(run).await;
+    let mut verdicts = Walk::through(run).await;
     verdicts.extend(watch::at_the_end(run).await);
     Verdict::worst(verdicts).unwrap_or(Verdict::Inconclusive)
-}
-
-/// Carries the steps out in order. After the first that does not pass, only claims on the record are still judged.
-async fn all_steps(run: &Run) -> Vec<Verdict> {
-    let plan = run.plan.clone();
-    let (mut verdicts, mut polls) = (Vec::new(), 0);
-    let mut failed = false;
-    for (index, step) in (1..).zip(&plan.scenario.steps) {
-        if failed {
-            if let Step::Expect(expect) = &step.value {
-                match expectations::after_a_failure(run, expect).await {
-                    Ok(judged) => verdicts.extend(judged.iter().map(|judged| judged.verdict)),
-                    Err(stop) => verdicts.push(stop.verdict()),
-                }
-            }
-            continue;
-        }
-        let place = run.place(step.span);
-        run.shared.emit("engine", place.clone(), What::Step { index, verb: step.verb().to_owned() });
-        let ending = one_step(run, step).await;
-        polls = count_polls(run, polls);
-        run.shared.emit("engine", place, ending.event(index));
-        run.shared.journal().flush();
-        failed = ending.verdict != Verdict::Passed;
-        verdicts.push(ending.verdict);
-    }
-    verdicts
-}
-
-async fn one_step(run: &Run, step: &Located<Step>) -> Ending {
-    let ended = match &step.value {
-        Step::Expect(expect) => expectations::expect(run, expect).await,
-        _ => steps::carry_out(run, step).await,
-    };
-    let ending = ended.unwrap_or_else(|stop: Stop| Ending { verdict: stop.verdict(), detail: stop.reason() });
-    if ending.verdict == Verdict::Failed && run.shared.now() >= run.budget {
-        let budget = run.plan.scenario.budget().as_secs_f64();
-        let detail = format!("the budget of {budget} s was used up here: {}", ending.detail);
-        return Ending { verdict: Verdict::Inconclusive, detail };
-    }
-    ending
-}
-
-/// Tells the journal how many polls there were since it was last told.
-fn count_polls(run: &Run, before: u64) -> u64 {
-    let (polls, devices) = run
-        .shared
-        .record(|record| (record.polls, record.devices.iter().filter(|device| device.served.is_some()).count()));
-    if polls > before {
-        let devices = u32::try_from(devices).unwrap_or(u32::MAX);
-        run.shared.emit("engine", None, What::Polls { devices, polls: polls - before });
-    }
-    polls
 }
 
 fn announce(plan: &Plan, sources: &Sources, shared: &Shared, defect: Option<&str>) {
@@ -196,6 +147,7 @@ fn announce(plan: &Plan, sources: &Sources, shared: &Shared, defect: Option<&str
             tenants: tenants.collect(),
             covers: scenario.covers.iter().map(|row| row.word().to_owned()).collect(),
             defect: defect.map(str::to_owned),
+            matrix: plan.row.iter().cloned().collect(),
         },
     );
 }

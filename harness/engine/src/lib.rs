@@ -5,6 +5,7 @@
 //! the journal; verdicts are drawn from the record and from what the platform shows, never from what a step hoped for.
 
 mod actors;
+mod background;
 pub mod detector;
 mod dispatch;
 mod expectations;
@@ -21,12 +22,15 @@ pub mod serve;
 mod setup;
 mod shared;
 mod steps;
+mod texts;
+mod walk;
 mod watch;
 
-use fleetproof_journal::{Journal, Secrets, Verdict, What};
+use fleetproof_journal::{Journal, Secret, Secrets, Verdict, What};
 use fleetproof_language::Sources;
 use fleetproof_plan::{ClockKind, Plan};
 use fleetproof_world::Runtime;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +40,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Settings {
     /// The seeded defect that the platform is started with, by name.
     pub defect: Option<String>,
+    /// The values of variables that the environment holds, by the variable's name.
+    pub secrets: BTreeMap<String, Secret>,
     /// Cancelled by a signal: the run ends its step, releases everything, and is `interrupted`.
     pub stop: CancellationToken,
     /// Cancelled by the watchdog of the wall clock: the run releases everything, and is `broken`.

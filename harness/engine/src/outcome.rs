@@ -44,8 +44,8 @@ impl Ending {
     }
 
     /// The event of this ending.
-    pub(crate) fn event(&self, index: u32) -> What {
-        What::StepDone { index, verdict: self.verdict, detail: self.detail.clone() }
+    pub(crate) fn event(&self, index: &str) -> What {
+        What::StepDone { index: index.to_owned(), verdict: self.verdict, detail: self.detail.clone() }
     }
 }
 

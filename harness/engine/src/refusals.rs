@@ -27,7 +27,7 @@ pub(crate) fn read_beside(
 
 /// The kind of a refused verb, by the dialect's table. `unseen` needs the answer for a thing that never existed beside it,
 /// where that was asked for.
-fn kind(answer: &Answer, never_existed: Option<&Answer>) -> Option<Refusal> {
+pub(crate) fn kind(answer: &Answer, never_existed: Option<&Answer>) -> Option<Refusal> {
     let alike = |never: &Answer| never.status == answer.status && error_of(never) == error_of(answer);
     match (kind_of(answer), never_existed.map(alike)) {
         (_, Some(true)) => Some(Refusal::Unseen),

@@ -4,6 +4,7 @@ use crate::fleet::Fleet;
 use crate::kept::Kept;
 use crate::people::{People, PeopleError};
 use crate::shared::Shared;
+use crate::texts::Own;
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
@@ -45,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) carried_out: Kept<BTreeSet<&'static str>>,
     /// Refusals whose control has not been seen yet: verb and where it stands.
     pub(crate) uncontrolled: Kept<Vec<(&'static str, Span)>>,
+    /// What the scenario's own requests and texts hold.
+    pub(crate) own: Own,
     /// When the scenario's time is used up.
     pub(crate) budget: Stamp,
     /// Cancelled by a signal or the watchdog.

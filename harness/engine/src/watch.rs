@@ -1,6 +1,7 @@
 //! What is always watched, without a word in the scenario. It can fail a scenario, never pass it.
 
 use crate::run::{Result, Run};
+use crate::steps::http;
 use fleetproof_claims::first_illegal;
 use fleetproof_journal::{Verdict, What};
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub(crate) async fn at_the_end(run: &Run) -> Vec<Verdict> {
         verdicts.push(Verdict::Failed);
     }
     verdicts.extend(uncontrolled(run));
+    verdicts.extend(http::uncontrolled(run));
     verdicts
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Verdict;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,18 +59,21 @@ pub enum What {
         /// The seeded defect the platform was started with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         defect: Option<String>,
+        /// The combination of its matrix: axis and value.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        matrix: BTreeMap<String, String>,
     },
     /// A step begins.
     Step {
-        /// Number of the step, from 1.
-        index: u32,
+        /// Its number: `4`; of a step inside others `4.2.1`, with the branch or the round between.
+        index: String,
         /// Its verb, as in the language.
         verb: String,
     },
     /// A step ended.
     StepDone {
-        /// Number of the step, from 1.
-        index: u32,
+        /// Its number.
+        index: String,
         /// How.
         verdict: Verdict,
         /// What it came to, in a few words: `650 devices`.

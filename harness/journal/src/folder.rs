@@ -38,7 +38,7 @@ pub struct RunFacts {
 ///   run.json                      what is unique
 ///   acquired.jsonl                the ledger
 ///   junit.xml  report.json        the reports
-///   scenarios/<name>/             run.jsonl and scenario.yaml of one
+///   scenarios/<name>/             run.jsonl and scenario.yaml of one, fragments/ if it uses some
 /// .fleetproof/runs/latest         a link to the last
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +129,16 @@ impl RunFolder {
         let folder = self.root.join("scenarios").join(spelled(name));
         std::fs::create_dir_all(&folder).map_err(JournalError::io("create", &folder))?;
         Ok(folder)
+    }
+
+    /// The copy of a fragment that a scenario uses under `path`; its folder is made if it is not there.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn fragment(&self, scenario: &str, path: &str) -> Result<PathBuf, JournalError> {
+        let folder = self.scenario(scenario)?.join("fragments");
+        std::fs::create_dir_all(&folder).map_err(JournalError::io("create", &folder))?;
+        Ok(folder.join(spelled(path)))
     }
 
     /// The names of the folders of scenarios, sorted.

@@ -238,13 +238,14 @@ fn texts(event: &mut Event, visit: &mut dyn FnMut(&mut String)) {
         visit(text);
     }
     match what {
-        What::Scenario { name, about, seed: _, clock, devices: _, tenants, covers, defect } => {
+        What::Scenario { name, about, seed: _, clock, devices: _, tenants, covers, defect, matrix } => {
             visit(name);
             about.iter_mut().for_each(&mut *visit);
             visit(clock);
             tenants.iter_mut().for_each(&mut *visit);
             covers.iter_mut().for_each(&mut *visit);
-            defect.iter_mut().for_each(visit);
+            defect.iter_mut().for_each(&mut *visit);
+            matrix.values_mut().for_each(visit);
         }
         What::Step { index: _, verb } => visit(verb),
         What::StepDone { index: _, verdict: _, detail } => visit(detail),

@@ -6,7 +6,7 @@ use fleetproof_journal::{
     Secrets, Verdict, What, chapters, exit_code, join, outstanding, read,
 };
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -25,8 +25,9 @@ fn every_kind() -> Vec<What> {
             tenants: vec![text("acme"), text("globex")],
             covers: vec![text("P2")],
             defect: None,
+            matrix: BTreeMap::from([(text("fleet"), text("100"))]),
         },
-        What::Step { index: 1, verb: text("enroll") },
+        What::Step { index: "1".into(), verb: text("enroll") },
         What::Asked {
             by: text("ada"),
             tenant: text("acme"),
@@ -37,7 +38,7 @@ fn every_kind() -> Vec<What> {
         What::Device { device: text("hvac-1"), what: text("finished"), detail: detail.as_object().unwrap().clone() },
         What::Device { device: text("hvac-1"), what: text("authenticated"), detail: serde_json::Map::new() },
         What::Polls { devices: 650, polls: 1300 },
-        What::StepDone { index: 1, verdict: Verdict::Passed, detail: text("650 devices") },
+        What::StepDone { index: "1".into(), verdict: Verdict::Passed, detail: text("650 devices") },
         What::Coverage {
             claim: text("isolation"),
             operations: 3,
@@ -180,7 +181,12 @@ fn events_reach_the_sink_when_a_step_ends_and_when_the_journal_is_dropped() {
     let journal = Journal::with_sink(Secrets::new(), Path::new("paper"), paper.clone());
     journal.emit(0, "engine", None, note());
     assert_eq!(paper.lines(), 1, "only the header");
-    journal.emit(0, "engine", None, What::StepDone { index: 1, verdict: Verdict::Passed, detail: String::new() });
+    journal.emit(
+        0,
+        "engine",
+        None,
+        What::StepDone { index: "1".into(), verdict: Verdict::Passed, detail: String::new() },
+    );
     assert_eq!(paper.lines(), 3);
     let other = journal.clone();
     assert_eq!(other.emit(0, "engine", None, note()), 3, "clones write into one journal");

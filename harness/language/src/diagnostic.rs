@@ -25,12 +25,18 @@ pub struct Diagnostic {
 /// Every code without its area, and what it means. Further mistakes get further codes; none changes its meaning.
 pub const CODES: &[(&str, &str)] = &[
     ("not-yaml", "the text is not YAML, or not UTF-8"),
-    ("no-kind", "the file does not begin with `scenario:`"),
+    ("no-kind", "the file does not begin with `scenario:` or `fragment:`"),
     ("too-large", "the file is longer than a scenario can be"),
     ("too-deep", "the file is nested deeper than a scenario can be"),
     ("too-many", "more of something than is looked at"),
     ("yaml-alias", "anchors, aliases, merge keys and tags are not part of the language"),
-    ("unknown-template", "this version fills no templates"),
+    ("unquoted-template", "a template is quoted"),
+    ("bad-template", "a template holds one name"),
+    ("unknown-variable", "no variable of this name is known here"),
+    ("late-template", "what is known only while running is needed before"),
+    ("unknown-fragment", "there is no file where a fragment is named"),
+    ("nested-fragment", "a fragment uses no other"),
+    ("bad-path", "a text is no JSON path, or no path on the platform"),
     ("secret-in-file", "something looks like a credential"),
     ("unknown-key", "a block has no such key"),
     ("unknown-word", "a place takes other words"),
@@ -70,6 +76,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("refused-without-kind", "a refusal is expected by its kind"),
     ("no-control", "nobody may do what is refused, so the refusal proves nothing"),
     ("unjudged", "a step may fail, and nothing later judges it"),
+    ("not-alone", "a claim that makes attempts stands in a branch beside others"),
     ("missing-deadline", "an eventual claim needs `within`"),
     ("nothing-claimed", "a scenario without claims could never pass"),
     ("covers-nothing", "no claim can prove a row that the scenario covers"),
@@ -106,6 +113,14 @@ impl Diagnostic {
             let group = annotate_snippets::Group::with_title(title).elements(help);
             return renderer.render(&[group]);
         };
+        let used = sources.used(self.span).and_then(|used| sources.excerpt(used));
+        let used = used.filter(|used| used.text.len() <= LONGEST_LINE).map(|used| {
+            let snippet = Snippet::source(used.text)
+                .line_start(used.line)
+                .path(used.path)
+                .annotation(AnnotationKind::Primary.span(used.start..used.end));
+            Level::NOTE.secondary_title("the fragment is used here").element(snippet)
+        });
         let label = (!self.label.is_empty()).then_some(self.label.as_str());
         let shown = AnnotationKind::Primary;
         if excerpt.text.len() <= LONGEST_LINE {
@@ -113,7 +128,9 @@ impl Diagnostic {
                 .line_start(excerpt.line)
                 .path(excerpt.path)
                 .annotation(shown.span(excerpt.start..excerpt.end).label(label));
-            return renderer.render(&[title.element(snippet).elements(help)]);
+            let mut groups = vec![title.element(snippet).elements(help)];
+            groups.extend(used);
+            return renderer.render(&groups);
         }
         // Of a line that nobody can read at once only the part around the mistake is shown.
         let from = floor(excerpt.text, excerpt.start.saturating_sub(LONGEST_LINE / 4));
@@ -123,7 +140,9 @@ impl Diagnostic {
             .line_start(excerpt.line)
             .path(excerpt.path)
             .annotation(shown.span(excerpt.start - from..end - from).label(label));
-        let text = renderer.render(&[title.element(snippet).elements(help)]);
+        let mut groups = vec![title.element(snippet).elements(help)];
+        groups.extend(used);
+        let text = renderer.render(&groups);
         // The renderer counts columns from where the excerpt begins.
         let place = |from: usize| {
             let column = excerpt.text[from..excerpt.start].chars().count() + 1;

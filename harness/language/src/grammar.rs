@@ -2,6 +2,7 @@
 //! language and its grammar from one definition; reading, the JSON Schema and the reference all follow it.
 
 use crate::reader::{Entries, Reader};
+use crate::step::Step;
 
 /// The keys of a place in the file.
 #[derive(Debug)]
@@ -71,8 +72,36 @@ pub(crate) enum Shape {
     Block(&'static Block),
     /// Keys are names that the author gives.
     Table(Named, &'static Block),
+    /// Text with what is known only while running in it.
+    Live,
+    /// One value of any kind, as it is written.
+    Scalar,
+    /// Data of any shape.
+    Json,
+    /// A JSON path.
+    JsonPath,
+    /// Keys are names that the author gives, all values have one shape.
+    Map(Named, &'static Shape),
     /// A block of which exactly one key is written.
     Choice(&'static Block),
+    /// A list of steps, one at least. What is declared in a `closed` one is known inside only.
+    Steps {
+        closed: bool,
+    },
+    /// A list of two or more lists of steps, between which there is no order.
+    Branches,
+}
+
+impl Shape {
+    /// The shape of each item, and how many there are at least, if this is a list.
+    pub(crate) const fn as_list(&self) -> Option<(Self, usize)> {
+        match self {
+            Self::List(item, least) => Some((**item, *least)),
+            Self::Steps { .. } => Some((Self::Choice(Step::BLOCK), 1)),
+            Self::Branches => Some((Self::Steps { closed: false }, 2)),
+            _ => None,
+        }
+    }
 }
 
 /// The words that a place takes.
@@ -98,6 +127,18 @@ pub(crate) enum Named {
     Selection,
     Deployment,
     Tag,
+    /// A variable of `vars`.
+    Variable,
+    /// An axis of `matrix`.
+    Axis,
+    /// A parameter of a fragment.
+    Parameter,
+    /// A part of an answer that is saved.
+    Saved,
+    /// A header of a request.
+    Header,
+    /// A part of an answer.
+    JsonPath,
 }
 
 /// What a name can refer to.
@@ -113,6 +154,8 @@ pub(crate) enum Refers {
     Groups,
     Deployment,
     Tag,
+    /// A part of an answer that an earlier step saved.
+    Saved,
 }
 
 /// A type of the language that is a block in the file.

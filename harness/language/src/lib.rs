@@ -11,7 +11,11 @@
 mod check;
 mod claim;
 mod diagnostic;
+mod flow;
+mod fragment;
 mod grammar;
+mod http;
+mod live;
 mod names;
 mod population;
 mod quantity;
@@ -20,6 +24,7 @@ mod reference;
 mod rules;
 mod scenario;
 mod schema;
+mod script;
 mod secret;
 mod shapes;
 mod source;
@@ -27,19 +32,26 @@ mod sources;
 mod standing;
 mod step;
 mod suggest;
+mod template;
 mod tree;
 mod words;
 
 pub use check::{check, read};
 pub use claim::{Claim, Class, Skip};
 pub use diagnostic::{CODES, Diagnostic};
+pub use flow::{Background, Parallel, Repeat, While};
+pub use fragment::Use;
+pub use http::{Http, Query, one};
+pub use live::{Json, Live, Piece};
 pub use reference::reference;
 pub use scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection, Tenant, User};
 pub use schema::schema;
+pub use script::{Row as MatrixRow, Script, Var, fragments};
 pub use source::{Located, Span, Table};
 pub use sources::{FileId, LONGEST_FILE, Place, Sources};
 pub use step::{
     Abort, AddUser, ByDevices, ByTenants, Configure, Deploy, Elapsed, Expect, Log, Onboard, Outcome, Progress, Step,
     Upload, UserAt, WaitUntil,
 };
-pub use words::{Limit, Misbehaviour, OnboardOutcome, Protocol, Refusal, Role, Row, Starts, Surface};
+pub use template::Scalar;
+pub use words::{Limit, Method, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, Role, Row, Starts, Surface};

@@ -4,8 +4,10 @@ use crate::diagnostic::Diagnostic;
 use crate::grammar::{Named, Refers, Shape};
 use crate::source::Span;
 use crate::sources::Sources;
+use crate::step::Step;
 use crate::suggest::{self, short};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// Names that have a meaning of their own.
 const RESERVED: [&str; 19] = [
@@ -39,11 +41,53 @@ const LONGEST: usize = 64;
 /// What a file declares and what it refers to, in the order of reading.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    declared: Vec<(Named, String, Span)>,
-    /// With how many names were declared before.
-    referred: Vec<(Refers, String, Span, usize)>,
+    declared: Vec<Declared>,
+    referred: Vec<Referred>,
     /// Names of these kinds may be declared where the file cannot be read.
     unread: BTreeSet<Named>,
+    /// How many fragments were used so far, and the number of that which is being read.
+    parts: usize,
+    part: Option<usize>,
+}
+
+/// A name, and where it is not known.
+#[derive(Clone, Debug)]
+struct Declared {
+    named: Named,
+    name: String,
+    span: Span,
+    /// Numbers of references that cannot see it.
+    hidden: Vec<Range<usize>>,
+    /// The word of the steps inside which alone it is known.
+    inside: Option<Span>,
+    /// Names of the file itself, and of each use of a fragment, are unique by themselves.
+    part: usize,
+}
+
+impl Declared {
+    /// Whether the reference of this number can see it; names that steps declare are known below.
+    fn seen_by(&self, reference: usize) -> bool {
+        !self.hidden.iter().any(|hidden| hidden.contains(&reference))
+    }
+}
+
+/// A name that is used.
+#[derive(Clone, Debug)]
+struct Referred {
+    refers: Refers,
+    name: String,
+    span: Span,
+    /// How many names were declared before.
+    before: usize,
+    /// It stands in a fragment.
+    in_part: bool,
+}
+
+/// Names and references that belong together: those from `open` on, until it is left.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    declared: Range<usize>,
+    referred: Range<usize>,
 }
 
 impl Named {
@@ -57,12 +101,30 @@ impl Named {
             Self::Selection => "a selection",
             Self::Deployment => "a deployment",
             Self::Tag => "a label",
+            Self::Variable => "a variable",
+            Self::Axis => "an axis of the matrix",
+            Self::Parameter => "a parameter",
+            Self::Saved => "a saved value",
+            Self::Header => "a header",
+            Self::JsonPath => "a JSON path",
         }
     }
 }
 
+impl Named {
+    /// Whether it shares the names of the file with all others.
+    pub(crate) const fn is_shared(self) -> bool {
+        !matches!(self, Self::Scenario | Self::Tag | Self::Axis | Self::Parameter | Self::Header | Self::JsonPath)
+    }
+}
+
 impl Refers {
-    fn to(self, named: Named) -> bool {
+    /// Whether what it refers to is declared by a step, and known below it.
+    const fn is_ordered(self) -> bool {
+        matches!(self, Self::Deployment | Self::Saved)
+    }
+
+    pub(crate) fn to(self, named: Named) -> bool {
         match self {
             Self::Tenant | Self::TenantOrProvider => named == Named::Tenant,
             Self::User => named == Named::User,
@@ -70,6 +132,7 @@ impl Refers {
             Self::Devices | Self::Groups => matches!(named, Named::Devices | Named::Selection),
             Self::Deployment => named == Named::Deployment,
             Self::Tag => named == Named::Tag,
+            Self::Saved => named == Named::Saved,
         }
     }
 }
@@ -88,7 +151,14 @@ pub(crate) fn check_name(named: Named, name: &str, span: Span) -> Option<Diagnos
                 && user.chars().chain(host.chars()).all(part)
         })
     };
+    let snake = |name: &str| kebab(&name.replace('_', "-"));
+    let token = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c));
+    if named == Named::JsonPath {
+        return crate::http::wrong_path(name).map(|reason| crate::http::bad_path(name, &reason, span));
+    }
     let good = match named {
+        Named::Variable | Named::Axis | Named::Parameter | Named::Saved => name.len() <= LONGEST && snake(name),
+        Named::Header => name.len() <= LONGEST && !name.is_empty() && token(name),
         Named::Scenario => name.chars().count() <= 200 && !name.contains('\n'),
         Named::User => name.len() <= 2 * LONGEST && (kebab(name) || mail(name)),
         _ => name.len() <= LONGEST && kebab(name),
@@ -99,13 +169,14 @@ pub(crate) fn check_name(named: Named, name: &str, span: Span) -> Option<Diagnos
         let help = match named {
             Named::Scenario => "one line of at most 200 characters".to_owned(),
             Named::User => "an e-mail address, or small letters, digits and `-`".to_owned(),
+            Named::Header => "letters, digits and `-`: `X-Men-Signature`".to_owned(),
             _ if name.len() <= LONGEST && kebab(&kebabed) => format!("small letters, digits and `-`: `{kebabed}`"),
             _ => format!("small letters, digits and `-`, a letter first, at most {LONGEST}"),
         };
         let message = format!("`{}` cannot be the name of {}", short(name), named.a());
         return Some(Diagnostic::new("bad-name", span, message).label("not a name").help(help));
     }
-    if RESERVED.contains(&name) && !matches!(named, Named::Scenario | Named::Tag) {
+    if RESERVED.contains(&name) && named.is_shared() {
         let message = format!("`{name}` has a meaning of its own");
         let help = format!("choose another name for {}", named.a());
         return Some(Diagnostic::new("name-taken", span, message).label("reserved").help(help));
@@ -113,9 +184,66 @@ pub(crate) fn check_name(named: Named, name: &str, span: Span) -> Option<Diagnos
     None
 }
 
+/// A reference that nothing answers.
+struct Asked<'a> {
+    refers: Refers,
+    name: &'a str,
+    span: Span,
+    /// Its number among the references.
+    number: usize,
+    /// How many names were declared before.
+    before: usize,
+}
+
 impl Names {
     pub(crate) fn declare(&mut self, named: Named, name: &str, span: Span) {
-        self.declared.push((named, name.to_owned(), span));
+        let part = self.part.unwrap_or(0);
+        self.declared.push(Declared { named, name: name.to_owned(), span, hidden: Vec::new(), inside: None, part });
+    }
+
+    /// What is declared from here on stands in a fragment.
+    pub(crate) fn begin_part(&mut self) {
+        self.parts += 1;
+        self.part = Some(self.parts);
+    }
+
+    /// The fragment ends here.
+    pub(crate) fn end_part(&mut self) {
+        self.part = None;
+    }
+
+    /// What is declared and used from here on belongs together.
+    pub(crate) fn open(&self) -> Scope {
+        let (declared, referred) = (self.declared.len(), self.referred.len());
+        Scope { declared: declared..declared, referred: referred..referred }
+    }
+
+    /// The scope ends here.
+    pub(crate) fn leave(&self, scope: Scope) -> Scope {
+        Scope {
+            declared: scope.declared.start..self.declared.len(),
+            referred: scope.referred.start..self.referred.len(),
+        }
+    }
+
+    /// What was declared in the scope is not known after it. `word` is the step whose inside it is.
+    pub(crate) fn close(&mut self, scope: Scope, word: Span) {
+        let scope = self.leave(scope);
+        for declared in &mut self.declared[scope.declared] {
+            declared.hidden.push(scope.referred.end..usize::MAX);
+            declared.inside.get_or_insert(word);
+        }
+    }
+
+    /// Between branches there is no order: what one declares the others do not know.
+    pub(crate) fn part(&mut self, branches: &[Scope]) {
+        for (index, branch) in branches.iter().enumerate() {
+            for (_, other) in branches.iter().enumerate().filter(|(other, _)| *other != index) {
+                for declared in &mut self.declared[branch.declared.clone()] {
+                    declared.hidden.push(other.referred.clone());
+                }
+            }
+        }
     }
 
     /// A place of this shape cannot be read: what it may declare is not missed.
@@ -125,6 +253,19 @@ impl Names {
                 self.unread.insert(*named);
             }
             Shape::List(item, _) => self.unread(item),
+            Shape::Steps { .. } | Shape::Branches => {
+                for verb in Step::BLOCK.keys {
+                    let Shape::Block(block) = verb.shape else { continue };
+                    let named = block.keys.iter().filter_map(|key| match key.shape {
+                        Shape::Declares(named) => Some(named),
+                        _ => None,
+                    });
+                    self.unread.extend(named);
+                }
+            }
+            Shape::Map(named, _) => {
+                self.unread.insert(*named);
+            }
             Shape::Table(named, block) => {
                 self.unread.insert(*named);
                 self.unread(&Shape::Block(block));
@@ -139,21 +280,22 @@ impl Names {
     }
 
     pub(crate) fn refer(&mut self, refers: Refers, name: &str, span: Span) {
-        self.referred.push((refers, name.to_owned(), span, self.declared.len()));
+        let (before, in_part) = (self.declared.len(), self.part.is_some());
+        self.referred.push(Referred { refers, name: name.to_owned(), span, before, in_part });
     }
 
     /// What is declared twice, and what is used but not declared; of each not many more than `most`.
     pub(crate) fn resolve(&self, sources: &Sources, has_provider: bool, most: usize) -> Vec<Diagnostic> {
         let mut mistakes = Vec::new();
-        let mut taken: BTreeMap<&str, (Named, Span)> = BTreeMap::new();
-        for (named, name, span) in &self.declared {
-            if matches!(named, Named::Scenario | Named::Tag) {
+        let mut taken: BTreeMap<(usize, &str), (Named, Span)> = BTreeMap::new();
+        for Declared { named, name, span, part, .. } in &self.declared {
+            if !named.is_shared() {
                 continue;
             }
             if mistakes.len() > most {
                 break;
             }
-            match taken.get(name.as_str()) {
+            match taken.get(&(*part, name.as_str())) {
                 Some((Named::User, _)) if *named == Named::User => {}
                 Some((first, place)) => {
                     let line = sources.line(*place);
@@ -165,16 +307,17 @@ impl Names {
                     );
                 }
                 None => {
-                    taken.insert(name, (*named, *span));
+                    taken.insert((*part, name), (*named, *span));
                 }
             }
         }
-        let mut by_name: BTreeMap<(Named, &str), (usize, Span)> = BTreeMap::new();
-        for (index, (named, name, span)) in self.declared.iter().enumerate() {
-            by_name.entry((*named, name)).or_insert((index, *span));
+        let mut by_name: BTreeMap<(Named, &str), Vec<usize>> = BTreeMap::new();
+        for (index, Declared { named, name, .. }) in self.declared.iter().enumerate() {
+            by_name.entry((*named, name)).or_default().push(index);
         }
         let already = mistakes.len();
-        for (refers, name, span, before) in &self.referred {
+        let mut told = BTreeSet::new();
+        for (number, Referred { refers, name, span, before, in_part }) in self.referred.iter().enumerate() {
             if mistakes.len() > already + most {
                 break;
             }
@@ -196,29 +339,34 @@ impl Names {
                 Named::Selection,
                 Named::Deployment,
                 Named::Tag,
+                Named::Saved,
             ];
             let found =
                 kinds.iter().filter(|kind| refers.to(**kind)).find_map(|kind| by_name.get(&(*kind, name.as_str())));
+            let known =
+                |index: &&usize| self.declared[**index].seen_by(number) && (!refers.is_ordered() || *index < before);
             match found {
-                Some((index, _)) if *refers != Refers::Deployment || index < before => {}
+                Some(indices) if indices.iter().any(|index| known(&index)) => {}
                 None if self.unread.iter().any(|named| refers.to(*named)) => {}
-                later => mistakes.push(self.unknown(
-                    *refers,
-                    name,
-                    *span,
-                    later.map(|(_, span)| sources.line(*span)),
-                    *before,
-                )),
+                // What a parameter stands for is wrong where it is given.
+                _ if *in_part && told.contains(&(*refers, name)) => {}
+                elsewhere => {
+                    told.insert((*refers, name));
+                    let elsewhere = elsewhere.and_then(|indices| indices.first()).map(|index| &self.declared[*index]);
+                    let asked = Asked { refers: *refers, name, span: *span, number, before: *before };
+                    mistakes.push(self.unknown(&asked, elsewhere, sources));
+                }
             }
         }
         mistakes
     }
 
-    fn unknown(&self, refers: Refers, name: &str, span: Span, later: Option<usize>, before: usize) -> Diagnostic {
-        let limit = if refers == Refers::Deployment { before } else { self.declared.len() };
+    fn unknown(&self, asked: &Asked<'_>, elsewhere: Option<&Declared>, sources: &Sources) -> Diagnostic {
+        let Asked { refers, name, span, number, before } = *asked;
+        let limit = if refers.is_ordered() { before } else { self.declared.len() };
         let mut seen = BTreeSet::new();
-        let known =
-            self.declared[..limit].iter().filter(|(named, ..)| refers.to(*named)).map(|(_, name, _)| name.as_str());
+        let known = self.declared[..limit].iter().filter(|it| refers.to(it.named) && it.seen_by(number));
+        let known = known.map(|it| it.name.as_str());
         let known: Vec<&str> = known.filter(|name| seen.insert(*name)).take(MOST_KNOWN).collect();
         let name = short(name);
         let (code, message, label, what) = match refers {
@@ -249,6 +397,12 @@ impl Names {
                 "no `deploy` above has this `name`",
                 "deployments",
             ),
+            Refers::Saved => (
+                "unknown-variable",
+                format!("nothing before this step saves `{name}`"),
+                "no `http` above has it under `save`",
+                "saved values",
+            ),
             Refers::Tag => (
                 "unknown-tag",
                 format!("no devices bear the label `{name}`"),
@@ -256,8 +410,22 @@ impl Names {
                 "labels",
             ),
         };
-        let help = match (refers, later) {
-            (Refers::Deployment, Some(line)) => format!("one is declared at line {line}: move this step below"),
+        let help = match (refers, elsewhere) {
+            (_, Some(Declared { span, inside: Some(word), .. })) if !sources.same_line(*word, *span) => format!(
+                "one is declared at line {}, inside the steps that begin at line {}, and known there only",
+                sources.line(*span),
+                sources.line(*word)
+            ),
+            (_, Some(Declared { span, inside: Some(_), .. })) => {
+                format!("one is declared at line {}, inside other steps, and known there only", sources.line(*span))
+            }
+            (Refers::Deployment | Refers::Saved, Some(Declared { span, hidden, .. })) if !hidden.is_empty() => format!(
+                "one is declared at line {}, in another branch, and there is no order between branches",
+                sources.line(*span)
+            ),
+            (Refers::Deployment | Refers::Saved, Some(Declared { span, .. })) => {
+                format!("one is declared at line {}: move this step below", sources.line(*span))
+            }
             (Refers::User, _) if suggest::slip(&name, known.iter().copied()).is_none() => {
                 "add them to a tenant's `users`".to_owned()
             }

@@ -79,3 +79,9 @@ pub(crate) fn share(text: &str) -> Result<u32, Wrong> {
     }
     u32::try_from(number).ok().filter(|percent| *percent <= 100).map(|percent| percent * 10_000).ok_or(Wrong::TooLarge)
 }
+
+/// Whether a text is a rate: `50/s`, `600/min`.
+pub(crate) fn is_rate(text: &str) -> bool {
+    let number = text.strip_suffix("/s").or_else(|| text.strip_suffix("/min"));
+    number.is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 0))
+}

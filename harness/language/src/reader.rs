@@ -1,14 +1,18 @@
 //! From the tree to the types, along the grammar: every mistake is reported, none stops the reading.
 
 use crate::diagnostic::Diagnostic;
-use crate::grammar::{Block, Form, Key, Named, Presence, Shape};
+use crate::fragment::Part;
+use crate::grammar::{Block, Key, Named, Presence, Refers, Shape};
 use crate::names::{self, Names};
 use crate::quantity::{self, Wrong};
 use crate::source::{Located, Span, Table};
+use crate::sources::Sources;
 use crate::step::Expect;
 use crate::suggest::{self, short};
+use crate::template::{Late, Scalar};
 use crate::tree::{Entry, Kind, Node, Plain};
 use crate::words::Starts;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// "fleetproof 0.1.0", which does not know a word.
@@ -17,13 +21,22 @@ const VERSION: &str = concat!("fleetproof ", env!("CARGO_PKG_VERSION"));
 /// The most entries of a list or table.
 const LONGEST: usize = 1000;
 
-/// Reads one file.
+/// Reads one file, and the fragments that it uses.
 pub(crate) struct Reader<'a> {
     pub(crate) mistakes: Vec<Diagnostic>,
     pub(crate) names: Names,
     pub(crate) seen: Seen,
-    text: &'a str,
-    base: u32,
+    pub(crate) sources: &'a Sources,
+    /// What templates may hold that is known only while running.
+    pub(crate) late: BTreeMap<String, Late>,
+    /// The seed that the file is filled in with.
+    pub(crate) seed: u64,
+    /// Inside so many `repeat`s.
+    pub(crate) rounds: usize,
+    /// The numbers of the step that is being read, and of those it stands in.
+    pub(crate) number: Vec<u32>,
+    /// The fragment that is being read.
+    pub(crate) part: Option<Part>,
 }
 
 /// What a file has, also where it could not be read.
@@ -146,7 +159,7 @@ impl<T: Content> Value for Option<Located<T>> {
 /// Items with mistakes are left out.
 impl<T: Content> Value for Vec<Located<T>> {
     fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let Shape::List(item, least) = at.shape else { return None };
+        let (item, least) = at.shape.as_list()?;
         let Kind::List(items) = &node.kind else {
             reader.wrong_shape(node, at);
             return None;
@@ -154,14 +167,44 @@ impl<T: Content> Value for Vec<Located<T>> {
         if items.len() < least {
             reader.too_few(node, at, items.len(), least);
         }
-        reader.listed_twice(items, at, item);
+        reader.listed_twice(items, at, &item);
         reader.too_long(at, items.len());
-        let at = At::new(at.word, at.opener, *item);
-        Some(items.iter().take(LONGEST).filter_map(|item| located(item, &at, reader)).collect())
+        let inner = At::new(at.word, at.opener, item);
+        let scope = reader.names.open();
+        let mut branches = Vec::new();
+        let mut read = Self::new();
+        let is_steps = matches!(at.shape, Shape::Steps { .. } | Shape::Branches);
+        let is_closed = matches!(at.shape, Shape::Steps { closed: true });
+        reader.rounds += usize::from(is_closed);
+        for (number, item) in (1..).zip(items.iter().take(LONGEST)) {
+            let branch = reader.names.open();
+            if is_steps {
+                reader.number.push(number);
+            }
+            read.extend(located(item, &inner, reader));
+            if is_steps {
+                reader.number.pop();
+            }
+            branches.push(reader.names.leave(branch));
+        }
+        reader.rounds -= usize::from(is_closed);
+        match at.shape {
+            Shape::Steps { closed: true } => reader.names.close(scope, at.opener),
+            Shape::Branches => reader.names.part(&branches),
+            _ => {}
+        }
+        Some(read)
     }
 
     fn absent() -> Option<Self> {
         Some(Self::new())
+    }
+}
+
+/// A list of lists: branches, the values of an axis.
+impl<T: Content> Content for Vec<Located<T>> {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        Value::read(node, at, reader)
     }
 }
 
@@ -196,9 +239,13 @@ impl Value for crate::scenario::Platform {
 }
 
 /// Entries with mistakes are left out; their names are declared all the same.
-impl<T: Form> Value for Table<T> {
+impl<T: Content> Value for Table<T> {
     fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let Shape::Table(named, block) = at.shape else { return None };
+        let (named, shape) = match at.shape {
+            Shape::Table(named, block) => (named, Shape::Block(block)),
+            Shape::Map(named, shape) => (named, *shape),
+            _ => return None,
+        };
         let Kind::Block(entries) = &node.kind else {
             reader.wrong_shape(node, at);
             return None;
@@ -206,13 +253,11 @@ impl<T: Form> Value for Table<T> {
         let mut table = Self::default();
         reader.too_long(at, entries.len());
         for entry in entries.iter().take(LONGEST) {
-            reader.declare(named, &entry.key, entry.key_span);
-            let at = At::new(&entry.key, entry.key_span, Shape::Block(block));
-            if let Some(fields) = reader.entries(&entry.value, &at, block)
-                && let Some(value) = T::read(&fields, reader)
-            {
-                let key = Located { value: entry.key.clone(), span: entry.key_span };
-                table.0.push((key, Located { value, span: entry.value.span }));
+            let name = reader.declare(named, &entry.key, entry.key_span);
+            let at = At::new(&entry.key, entry.key_span, shape);
+            if let Some(value) = T::read(&entry.value, &at, reader) {
+                let key = Located { value: name, span: entry.key_span };
+                table.0.push((key, Located { value, span: T::span(&entry.value) }));
             }
         }
         Some(table)
@@ -251,15 +296,28 @@ impl Content for String {
             return None;
         }
         match at.shape {
-            Shape::Declares(named) => reader.declare(named, text, node.span),
-            Shape::Refers(refers) => reader.names.refer(refers, text, node.span),
-            _ => {}
+            Shape::Declares(named) => Some(reader.declare(named, text, node.span)),
+            Shape::Refers(refers) => Some(reader.refer(refers, text, node.span)),
+            _ => Some(text.clone()),
         }
-        Some(text.clone())
     }
 
     fn stand_in() -> Option<Self> {
         Some(Self::new())
+    }
+}
+
+impl Content for Scalar {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.kind {
+            Kind::Scalar { text, plain } if node.plain() != Plain::Nothing => {
+                Some(Self { text: text.clone(), plain: *plain })
+            }
+            _ => {
+                reader.wrong_shape(node, at);
+                None
+            }
+        }
     }
 }
 
@@ -319,21 +377,45 @@ pub(crate) fn first_key(node: &Node) -> Span {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of the file with this text, whose first byte has this offset.
-    pub(crate) fn new(text: &'a str, whole: Span) -> Self {
-        Self { mistakes: Vec::new(), names: Names::default(), seen: Seen::default(), text, base: whole.start }
+    /// A reader of one of these files, with what templates may hold that is known only while running.
+    pub(crate) fn new(sources: &'a Sources, late: BTreeMap<String, Late>, seed: u64) -> Self {
+        Self {
+            mistakes: Vec::new(),
+            names: Names::default(),
+            seen: Seen::default(),
+            sources,
+            late,
+            seed,
+            rounds: 0,
+            number: Vec::new(),
+            part: None,
+        }
     }
 
-    pub(crate) fn written(&self, span: Span) -> &str {
-        let at = |offset: u32| (offset.saturating_sub(self.base)) as usize;
-        self.text.get(at(span.start)..at(span.end)).unwrap_or("")
+    pub(crate) fn written(&self, span: Span) -> &'a str {
+        self.sources.written(span)
     }
 
-    fn declare(&mut self, named: Named, name: &str, span: Span) {
+    /// Declares a name, and gives it as the scenario knows it: what a fragment declares is told apart by its use.
+    fn declare(&mut self, named: Named, name: &str, span: Span) -> String {
         if let Some(mistake) = names::check_name(named, name, span) {
             self.mistakes.push(mistake);
         }
         self.names.declare(named, name, span);
+        match &mut self.part {
+            Some(part) if named.is_shared() => {
+                part.names.insert((named, name.to_owned()));
+                part.own(name)
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Refers to a name, and gives it as the scenario knows it.
+    pub(crate) fn refer(&mut self, refers: Refers, name: &str, span: Span) -> String {
+        self.names.refer(refers, name, span);
+        let own = |part: &&Part| part.names.iter().any(|(named, own)| refers.to(*named) && own == name);
+        self.part.as_ref().filter(own).map_or_else(|| name.to_owned(), |part| part.own(name))
     }
 
     /// The entries of a block; keys it does not have are reported.
@@ -446,7 +528,11 @@ impl<'a> Reader<'a> {
                     let (word, kinds) = (short(at.word), (short(&first.key), short(&second.key)));
                     let message = format!("`{word}` has one kind, this one has `{}` and `{}`", kinds.0, kinds.1);
                     let mistake = Diagnostic::new("two-kinds", second.key_span, message).label("the second one");
-                    self.mistakes.push(mistake.help(format!("begin a second step: `- {word}: {{ {}: … }}`", kinds.1)));
+                    let help = match at.shape {
+                        Shape::Choice(block) if block.name == "Var" => "keep one of them".to_owned(),
+                        _ => format!("begin a second step: `- {word}: {{ {}: … }}`", kinds.1),
+                    };
+                    self.mistakes.push(mistake.help(help));
                     return None;
                 }
             },
@@ -629,7 +715,7 @@ impl<'a> Reader<'a> {
 
     /// A list of names or words holds each once.
     fn listed_twice(&mut self, items: &[Node], at: &At<'_>, item: &Shape) {
-        if !matches!(item, Shape::Refers(_) | Shape::Word(_) | Shape::Declares(_) | Shape::Text) {
+        if !matches!(item, Shape::Refers(_) | Shape::Word(_) | Shape::Declares(_) | Shape::Text | Shape::Scalar) {
             return;
         }
         let mut seen = std::collections::BTreeSet::new();

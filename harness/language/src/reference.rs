@@ -2,11 +2,13 @@
 
 use crate::claim::{Claim, Class};
 use crate::diagnostic::CODES;
+use crate::fragment::Fragment;
 use crate::grammar::{Block, Form, Key, Named, Presence, Refers, Shape};
 use crate::scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection, Tenant, User};
 use crate::schema::text;
+use crate::script::Var;
 use crate::step::{Expect, Outcome, Step};
-use crate::words::{Misbehaviour, OnboardOutcome, Refusal, Role};
+use crate::words::{Misbehaviour, Need, OnboardOutcome, Refusal, Role, Row};
 use std::fmt::Write;
 
 /// The scenario reference, in Markdown.
@@ -18,6 +20,14 @@ pub fn reference() -> String {
          YAML without anchors, aliases, merge keys and tags.\n",
     );
     section(&mut page, "A file", Scenario::BLOCK);
+    page.push_str(
+        "\nTemplates, `\"{{ name }}\"` in quotes, fill values in before they are read: a variable, `matrix.<name>`, `run.seed`, in a \
+         fragment its parameters. A value that is one template takes the place of what it stands for, a number too.\nWhat is known \
+         only while running stands only in the texts of `http` and `log`: secrets, `run.id`, saved values, and `round` inside \
+         `repeat`.\n",
+    );
+    section(&mut page, "`vars.<name>`", Var::BLOCK);
+    section(&mut page, "A fragment", Fragment::BLOCK);
     section(&mut page, "`platform`", Platform::BLOCK);
     section(&mut page, "`platform.provider`", Provider::BLOCK);
     section(&mut page, "`platform.tenants.<name>`", Tenant::BLOCK);
@@ -37,7 +47,7 @@ pub fn reference() -> String {
             _ => {}
         }
     }
-    section(&mut page, "What every step takes beside its own keys", Outcome::BLOCK);
+    section(&mut page, "What steps on devices, tenants, people and updates take beside their own keys", Outcome::BLOCK);
     section_of(&mut page, "`expect`", Expect::BLOCK.about, Expect::BLOCK.keys);
     page.push_str(
         "\nE, *eventual*: may become true until `within`, which it needs. S, *safety*: judged on all that was recorded. \
@@ -65,6 +75,7 @@ pub fn reference() -> String {
     page.push_str("\n## Words\n");
     for (what, words) in [
         ("`refused`", Refusal::WORDS),
+        ("`needs`", Need::WORDS),
         ("`misbehaves`", Misbehaviour::WORDS),
         ("`role`", Role::WORDS),
         ("`outcome` of `onboarded`", OnboardOutcome::WORDS),
@@ -115,6 +126,11 @@ fn table(page: &mut String, keys: &[Key]) {
 fn takes(shape: &Shape) -> String {
     match shape {
         Shape::Text => "text".to_owned(),
+        Shape::Live => "text".to_owned(),
+        Shape::Scalar => "value".to_owned(),
+        Shape::Json => "any data".to_owned(),
+        Shape::JsonPath => "JSON path".to_owned(),
+        Shape::Map(_, value) => format!("table: {}", takes(value)),
         Shape::Version => "version, in quotes".to_owned(),
         Shape::Number(least, u32::MAX) if *least == 0 => "number".to_owned(),
         Shape::Number(least, u32::MAX) => format!("number, at least {least}"),
@@ -123,7 +139,7 @@ fn takes(shape: &Shape) -> String {
         Shape::Size => "size".to_owned(),
         Shape::Share => "share".to_owned(),
         Shape::YesNo => "`true` or `false`".to_owned(),
-        Shape::Word(words) if words.words.len() > 12 => "`P1`–`P13`, `A1`–`A10`, `B1`–`B7`".to_owned(),
+        Shape::Word(words) if words.code == Row::WORDS.code => "`P1`–`P13`, `A1`–`A10`, `B1`–`B7`".to_owned(),
         Shape::Word(words) => words.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" "),
         Shape::Declares(Named::Scenario) => "text".to_owned(),
         Shape::Declares(named) => match named {
@@ -140,8 +156,11 @@ fn takes(shape: &Shape) -> String {
             Refers::Groups => "selection that is a group",
             Refers::Deployment => "deployment",
             Refers::Tag => "label",
+            Refers::Saved => "saved value",
         }
         .to_owned(),
+        Shape::Steps { .. } => "list: step".to_owned(),
+        Shape::Branches => "list, at least 2: list: step".to_owned(),
         Shape::List(item, least) => {
             let least = if *least > 1 { format!(", at least {least}") } else { String::new() };
             format!("list: {}{least}", takes(item))

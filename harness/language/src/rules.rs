@@ -2,6 +2,7 @@
 
 use crate::claim::{Claim, Class};
 use crate::diagnostic::Diagnostic;
+use crate::flow;
 use crate::population::Population;
 use crate::quantity;
 use crate::reader::Seen;
@@ -17,16 +18,18 @@ use std::time::Duration;
 /// Everything that is wrong with what could be read. What depends on a part that could not be read is not judged.
 pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
     let mut rules = Rules::new(scenario);
+    rules.seeds();
     rules.tenants();
     rules.selections();
     rules.budget();
-    for step in &scenario.steps {
+    for step in scenario.all_steps() {
         if let Some(outcome) = step.outcome() {
             rules.outcome(step, outcome);
             rules.control(step, outcome);
         }
         rules.step(step);
     }
+    rules.mistakes.extend(flow::check(&scenario.steps));
     if !seen.broken_steps {
         rules.mistakes.extend(standing::check(scenario, &rules.population));
         rules.judged();
@@ -72,7 +75,7 @@ impl<'s> Rules<'s> {
     fn new(scenario: &'s Scenario) -> Self {
         let mut added: BTreeMap<&str, Vec<(&str, Role)>> = BTreeMap::new();
         let mut deployed: BTreeMap<&str, &[Located<String>]> = BTreeMap::new();
-        for step in &scenario.steps {
+        for step in scenario.all_steps() {
             match &step.value {
                 Step::AddUser(it) => added.entry(&it.tenant).or_default().push((&it.user, it.role.value)),
                 Step::Deploy(it) => drop(deployed.insert(&it.name, &it.devices)),
@@ -92,6 +95,15 @@ impl<'s> Rules<'s> {
 
     fn tenant(&self, name: &str) -> Option<&'s Tenant> {
         self.tenants.get(name).copied()
+    }
+
+    /// Seeds of a matrix are numbers.
+    fn seeds(&mut self) {
+        let Some(seeds) = self.scenario.matrix.get("seed") else { return };
+        for seed in seeds.value.iter().filter(|seed| seed.text.parse::<u64>().is_err()) {
+            let message = "`seed` of `matrix` takes numbers";
+            self.report("wrong-shape", seed.span, message, "no number", "a number here is digits alone");
+        }
     }
 
     fn tenants(&mut self) {
@@ -129,15 +141,7 @@ impl<'s> Rules<'s> {
 
     /// What takes its time whatever the platform does fits into the budget.
     fn budget(&mut self) {
-        let fixed = |step: &Located<Step>| match &step.value {
-            Step::WaitUntil(wait) => match &wait.value {
-                WaitUntil::Elapsed(elapsed) => elapsed.r#for.value,
-                WaitUntil::Progress(_) => Duration::ZERO,
-            },
-            Step::Expect(expect) => expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),
-            _ => Duration::ZERO,
-        };
-        let sum = self.scenario.steps.iter().map(fixed).fold(Duration::ZERO, Duration::saturating_add);
+        let sum = all_fixed(&self.scenario.steps);
         let budget = self.scenario.budget();
         if sum > budget {
             let span = self.scenario.budget.as_ref().map_or(self.scenario.scenario.span, |budget| budget.span);
@@ -235,6 +239,7 @@ impl<'s> Rules<'s> {
                 "the new limit: `device_limit: 200`",
             ),
             Step::AddUser(it) => self.only(&it.only, &it.tenant.value),
+            Step::Http(it) => self.mistakes.extend(it.check(step.span)),
             Step::Expect(expect) => self.expect(expect),
             _ => {}
         }
@@ -297,6 +302,11 @@ impl<'s> Rules<'s> {
             | Step::Knock(_)
             | Step::Abort(_)
             | Step::WaitUntil(_)
+            | Step::While(_)
+            | Step::Parallel(_)
+            | Step::Repeat(_)
+            | Step::Use(_)
+            | Step::Http(_)
             | Step::Log(_)
             | Step::Expect(_) => return,
         };
@@ -336,7 +346,14 @@ impl<'s> Rules<'s> {
                 let devices = self.deployed.get(it.deployment.as_str()).copied().unwrap_or_default();
                 std::iter::once(it.deployment.as_str()).chain(names(devices)).collect()
             }
-            Step::WaitUntil(_) | Step::Log(_) | Step::Expect(_) => Vec::new(),
+            Step::WaitUntil(_)
+            | Step::While(_)
+            | Step::Parallel(_)
+            | Step::Repeat(_)
+            | Step::Use(_)
+            | Step::Http(_)
+            | Step::Log(_)
+            | Step::Expect(_) => Vec::new(),
         }
     }
 
@@ -365,7 +382,7 @@ impl<'s> Rules<'s> {
     /// What may fail is named by a later claim: itself, its devices' groups, or their tenants.
     fn judged(&mut self) {
         let mut later: BTreeSet<&str> = BTreeSet::new();
-        for step in self.scenario.steps.iter().rev() {
+        for step in self.scenario.all_steps().into_iter().rev() {
             if let Step::Expect(expect) = &step.value {
                 for name in expect.claims.iter().flat_map(|claim| self.about(claim)) {
                     if later.insert(name) {
@@ -393,7 +410,7 @@ impl<'s> Rules<'s> {
     /// No more devices enrol than their tenant takes, unless that is the test.
     fn limits(&mut self) {
         let mut enrolled = Enrolled::default();
-        for step in &self.scenario.steps {
+        for step in self.scenario.all_steps() {
             match &step.value {
                 Step::Configure(it) => enrolled.unclear(it.tenant.as_str()),
                 Step::Decommission(it) | Step::Claim(it) => {
@@ -442,7 +459,7 @@ impl<'s> Rules<'s> {
             return;
         }
         if seen.claimed.is_empty() {
-            let steps = &self.scenario.steps;
+            let steps = self.scenario.all_steps();
             if steps.is_empty() || steps.iter().any(|step| matches!(step.value, Step::Expect(_))) {
                 return;
             }
@@ -472,6 +489,23 @@ impl<'s> Rules<'s> {
             self.report("covers-nothing", row.span, message, "nothing proves it", help);
         }
     }
+}
+
+/// What a step takes whatever the platform does: rounds add up, of branches the longest counts.
+fn fixed(step: &Located<Step>) -> Duration {
+    match &step.value {
+        Step::WaitUntil(wait) => match &wait.value {
+            WaitUntil::Elapsed(elapsed) => elapsed.r#for.value,
+            WaitUntil::Progress(_) => Duration::ZERO,
+        },
+        Step::Expect(expect) => expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),
+        Step::Repeat(it) => all_fixed(&it.steps).saturating_mul(it.times.value),
+        step => step.inside().into_iter().map(all_fixed).max().unwrap_or_default(),
+    }
+}
+
+fn all_fixed(steps: &[Located<Step>]) -> Duration {
+    steps.iter().map(fixed).fold(Duration::ZERO, Duration::saturating_add)
 }
 
 fn names(list: &[Located<String>]) -> Vec<&str> {

@@ -1,10 +1,13 @@
 //! What a scenario file says, typed. Field names are the words of the language.
 
+use crate::flow;
 use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Named, Refers, Shape, block};
+use crate::script::Var;
 use crate::source::{Located, Table};
 use crate::step::Step;
-use crate::words::{Misbehaviour, Protocol, Role, Row, Starts};
+use crate::template::Scalar;
+use crate::words::{Misbehaviour, Need, Protocol, Role, Row, Starts};
 use std::time::Duration;
 
 /// How long a scenario may take that does not say.
@@ -24,8 +27,14 @@ block! {
         pub tags: Vec<Located<String>> = Shape::List(&Shape::Text, 1), Otherwise("none");
         /// The rows (`P1`…) that it proves. Each needs a claim that can prove it.
         pub covers: Vec<Located<Row>> = Shape::List(&Shape::Word(Row::WORDS), 1), Otherwise("none");
+        /// What it needs beyond what its words imply. Where that is not there it is skipped, with the reason.
+        pub needs: Vec<Located<Need>> = Shape::List(&Shape::Word(Need::WORDS), 1), Otherwise("nothing more");
         /// How long it may take, without start and clean-up of the platform.
         pub budget: Option<Located<Duration>> = Shape::Duration(1), Otherwise("5m");
+        /// A run per combination: lists of values, filled in as `{{ matrix.<name> }}`. `seed` and `stack` set the run's own.
+        pub matrix: Table<Vec<Located<Scalar>>> = Shape::Map(Named::Axis, &Shape::List(&Shape::Scalar, 1)), Otherwise("one run");
+        /// Values filled in as `{{ <name> }}`: given, taken from the environment, or drawn by the seed.
+        pub vars: Table<Var> = Shape::Map(Named::Variable, &Shape::Choice(Var::BLOCK)), Otherwise("none");
         /// What exists before the first step.
         pub platform: Platform = Shape::Block(Platform::BLOCK), Optional;
         /// What can be deployed.
@@ -35,11 +44,17 @@ block! {
         /// Parts of device groups.
         pub selections: Table<Selection> = Shape::Table(Named::Selection, Selection::BLOCK), Otherwise("none");
         /// What happens, in order; at least one claim among it.
-        pub steps: Vec<Located<Step>> = Shape::List(&Shape::Choice(Step::BLOCK), 1), Required("what happens, in order: `steps: [{ enroll: { devices: [hvac] } }]`");
+        pub steps: Vec<Located<Step>> = Shape::Steps { closed: false }, Required("what happens, in order: `steps: [{ enroll: { devices: [hvac] } }]`");
     }
 }
 
 impl Scenario {
+    /// All steps in the order of the file, those inside others after the one they stand in.
+    #[must_use]
+    pub fn all_steps(&self) -> Vec<&Located<Step>> {
+        flow::walk(&self.steps)
+    }
+
     /// How long it may take.
     #[must_use]
     pub fn budget(&self) -> Duration {

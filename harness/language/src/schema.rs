@@ -1,22 +1,23 @@
 //! The JSON Schema of a scenario file, for editors: made from the grammar.
 
+use crate::fragment::Fragment;
 use crate::grammar::{Block, Form, Named, Presence, Shape};
 use crate::scenario::Scenario;
 use serde_json::{Map, Value, json};
 
-/// The JSON Schema (2020-12) of a scenario file. It knows shapes; names and rules are `check`'s.
+/// The JSON Schema (2020-12) of a scenario or fragment file. It knows shapes; names and rules are `check`'s.
 #[must_use]
 pub fn schema() -> Value {
     let mut defined = Map::new();
-    let root = block(Scenario::BLOCK, &mut defined);
-    let mut schema = Map::new();
-    schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
-    schema.insert("title".to_owned(), json!("fleetproof scenario"));
-    if let Value::Object(root) = root {
-        schema.extend(root);
-    }
-    schema.insert("$defs".to_owned(), Value::Object(defined));
-    Value::Object(schema)
+    let (scenario, fragment) = (reference(Scenario::BLOCK, &mut defined), reference(Fragment::BLOCK, &mut defined));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "fleetproof scenario or fragment",
+        "if": { "required": ["fragment"] },
+        "then": fragment,
+        "else": scenario,
+        "$defs": defined,
+    })
 }
 
 /// The lines of a doc comment as one text.
@@ -70,13 +71,50 @@ fn name(named: Named) -> &'static str {
     match named {
         Named::Scenario => "^[^\\n]{1,200}$",
         Named::User => "^([a-z][a-z0-9-]*|[A-Za-z0-9._+-]+@[A-Za-z0-9._+-]+)$",
+        Named::Header => "^[!#$%&'*+.^_`|~A-Za-z0-9-]{1,64}$",
+        Named::JsonPath => "^\\$",
+        Named::Variable | Named::Axis | Named::Parameter | Named::Saved => "^[a-z][a-z0-9_-]{0,63}$",
         _ => "^[a-z][a-z0-9-]{0,63}$",
     }
 }
 
+/// A scalar, or a template that is filled in before it is read as one.
 fn shape(it: &Shape, defined: &mut Map<String, Value>) -> Value {
+    let schema = exact(it, defined);
     match it {
-        Shape::Text | Shape::Refers(_) => json!({ "type": "string", "minLength": 1 }),
+        Shape::Version
+        | Shape::Declares(_)
+        | Shape::Number(..)
+        | Shape::Duration(_)
+        | Shape::Size
+        | Shape::Share
+        | Shape::YesNo
+        | Shape::JsonPath
+        | Shape::Word(_) => {
+            defined.entry("Template").or_insert_with(|| {
+                json!({
+                    "type": "string",
+                    "description": "A name in braces that `vars`, `matrix` or a fragment's parameters fill in.",
+                    "pattern": "\\{\\{ *[a-z][a-z0-9_.-]* *\\}\\}",
+                })
+            });
+            json!({ "anyOf": [schema, { "$ref": "#/$defs/Template" }] })
+        }
+        _ => schema,
+    }
+}
+
+fn exact(it: &Shape, defined: &mut Map<String, Value>) -> Value {
+    match it {
+        Shape::Scalar => json!({ "type": ["string", "number", "boolean"] }),
+        Shape::Json => json!({}),
+        Shape::JsonPath => json!({ "type": "string", "pattern": "^\\$" }),
+        Shape::Map(named, value) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": name(*named) },
+            "additionalProperties": shape(value, defined),
+        }),
+        Shape::Text | Shape::Live | Shape::Refers(_) => json!({ "type": "string", "minLength": 1 }),
         Shape::Version => json!({ "type": "string", "minLength": 1, "examples": ["2.0"] }),
         Shape::Declares(named) => json!({ "type": "string", "pattern": name(*named) }),
         Shape::Number(least, u32::MAX) => json!({ "type": "integer", "minimum": least }),
@@ -86,9 +124,10 @@ fn shape(it: &Shape, defined: &mut Map<String, Value>) -> Value {
         Shape::Share => json!({ "type": "string", "pattern": "^(100|[0-9]{1,2})%$", "examples": ["10%"] }),
         Shape::YesNo => json!({ "type": "boolean" }),
         Shape::Word(words) => json!({ "enum": words.words }),
-        Shape::List(item, least) => {
-            let unique = !matches!(item, Shape::Block(_) | Shape::Choice(_));
-            let mut list = json!({ "type": "array", "items": shape(item, defined), "minItems": least });
+        Shape::List(..) | Shape::Steps { .. } | Shape::Branches => {
+            let Some((item, least)) = it.as_list() else { return Value::Bool(true) };
+            let unique = !matches!(item, Shape::Block(_) | Shape::Choice(_) | Shape::Steps { .. });
+            let mut list = json!({ "type": "array", "items": shape(&item, defined), "minItems": least });
             if let (Value::Object(list), true) = (&mut list, unique) {
                 list.insert("uniqueItems".to_owned(), json!(true));
             }
@@ -129,7 +168,7 @@ mod tests {
         match &node.kind {
             Kind::List(items) => items.iter().map(json).collect(),
             Kind::Block(entries) => entries.iter().map(|entry| (entry.key.clone(), json(&entry.value))).collect(),
-            Kind::Broken => Value::Null,
+            Kind::Broken | Kind::Late(_) => Value::Null,
             Kind::Scalar { text, .. } => match node.plain() {
                 Plain::Text => json!(text),
                 Plain::Nothing => Value::Null,
@@ -157,7 +196,22 @@ mod tests {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        if schema.get("type").is_some_and(|due| due != kind) {
+        if let Some(words) = schema.pointer("/if/required").and_then(Value::as_array) {
+            let is = words.iter().all(|word| value.get(word.as_str().unwrap()).is_some());
+            return refuse(value, &schema[if is { "then" } else { "else" }], root);
+        }
+        if let Some(any) = schema.get("anyOf").and_then(Value::as_array) {
+            let mut refused: Vec<String> = Vec::new();
+            for one in any {
+                refused.push(refuse(value, one, root)?);
+            }
+            return refused.into_iter().next();
+        }
+        let fits = |due: &Value| match due {
+            Value::Array(due) => due.iter().any(|due| due == kind),
+            due => due == kind,
+        };
+        if schema.get("type").is_some_and(|due| !fits(due)) {
             return Some(format!("{value} is no {}", schema["type"]));
         }
         if schema.get("enum").is_some_and(|words| !words.as_array().unwrap().contains(value)) {

@@ -13,6 +13,13 @@ impl Reader<'_> {
         if matches!(node.kind, Kind::Broken) {
             return;
         }
+        if let Kind::Late(text) = &node.kind {
+            let message =
+                format!("`{}` is known only while running, `{}` is needed before", short(text), short(at.word));
+            let mistake = Diagnostic::new("late-template", node.span, message).label("not known yet");
+            self.mistakes.push(mistake.help("use `vars` or `matrix`"));
+            return;
+        }
         let takes = takes(&at.shape);
         let owner = match (&at.shape, at.word) {
             (Shape::Choice(block), _) if block.name == "Step" => "a step is".to_owned(),
@@ -34,13 +41,14 @@ impl Reader<'_> {
         match (&at.shape, &node.kind) {
             (_, Kind::Scalar { text, .. }) if text.is_empty() => Some(match &at.shape {
                 Shape::Block(block) => format!("its keys: {}", suggest::list(block.all_keys().map(|key| key.word))),
-                Shape::Table(..) => "give it entries, or leave it out".to_owned(),
+                Shape::Table(..) | Shape::Map(..) => "give it entries, or leave it out".to_owned(),
                 _ => format!("write a value, or leave `{}` out where it may be absent", short(at.word)),
             }),
             (Shape::List(item, _), Kind::Scalar { .. }) if !matches!(item, Shape::Block(_) | Shape::Choice(_)) => {
                 Some(format!("write `[{written}]`"))
             }
-            (Shape::List(..), Kind::Block(_)) => Some("begin each item with `- `".to_owned()),
+            (Shape::Branches, _) => Some("each branch is a list of steps: `[[{ … }], [{ … }]]`".to_owned()),
+            (Shape::List(..) | Shape::Steps { .. }, Kind::Block(_)) => Some("begin each item with `- `".to_owned()),
             (Shape::Number(..), Kind::Scalar { text, plain: false }) if text.chars().all(|c| c.is_ascii_digit()) => {
                 Some(format!("write `{text}`, without quotes"))
             }
@@ -65,13 +73,15 @@ impl Reader<'_> {
             (Shape::Block(block), _) => {
                 Some(format!("its keys: {}", suggest::list(block.all_keys().map(|key| key.word))))
             }
-            (Shape::Table(..), Kind::List(_)) => Some("each entry is `name: { … }`, without dash".to_owned()),
+            (Shape::Table(..) | Shape::Map(..), Kind::List(_)) => {
+                Some("each entry is `name: { … }`, without dash".to_owned())
+            }
             (Shape::Text | Shape::Version | Shape::Declares(_) | Shape::Refers(_), Kind::List(items))
                 if items.len() == 1 =>
             {
                 Some("write it alone, without brackets".to_owned())
             }
-            (Shape::Text | Shape::Version | Shape::Declares(Named::Scenario), Kind::Scalar { .. }) => {
+            (Shape::Text | Shape::Live | Shape::Version | Shape::Declares(Named::Scenario), Kind::Scalar { .. }) => {
                 Some(format!("write `\"{}\"`", written.trim_matches('"')))
             }
             _ => None,
@@ -82,7 +92,9 @@ impl Reader<'_> {
 /// What a place takes.
 fn takes(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Text | Shape::Declares(Named::Scenario) => "text",
+        Shape::Text | Shape::Live | Shape::JsonPath | Shape::Declares(Named::Scenario) => "text",
+        Shape::Scalar => "one value",
+        Shape::Json => "a value",
         Shape::Version => "a version in quotes",
         Shape::Number(..) => "a number",
         Shape::Duration(_) => "a duration",
@@ -94,12 +106,14 @@ fn takes(shape: &Shape) -> &'static str {
         Shape::List(item, _) => match item {
             Shape::Word(_) => "a list of words",
             Shape::Refers(_) | Shape::Declares(_) => "a list of names",
-            Shape::Choice(_) => "a list of steps",
             Shape::Block(_) => "a list of blocks",
+            Shape::Scalar => "a list of values",
             _ => "a list of texts",
         },
+        Shape::Steps { .. } => "a list of steps",
+        Shape::Branches => "a list of lists of steps",
         Shape::Block(_) => "a block of keys",
-        Shape::Table(..) => "a table of names",
+        Shape::Table(..) | Shape::Map(..) => "a table of names",
         Shape::Choice(block) if block.name == "Step" => "a block with one verb",
         Shape::Choice(_) => "a block with one kind",
     }
@@ -112,7 +126,7 @@ fn is(node: &Node, due: &Shape) -> &'static str {
         Kind::List(_) => "a list",
         Kind::Block(entries) if entries.is_empty() => "an empty block",
         Kind::Block(_) => "a block",
-        Kind::Broken => "unreadable",
+        Kind::Broken | Kind::Late(_) => "unreadable",
         Kind::Scalar { text, .. } => match (node.plain(), due) {
             (Plain::Nothing, _) => "empty",
             (Plain::YesNo, _) => "true or false",

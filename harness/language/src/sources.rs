@@ -2,6 +2,7 @@
 
 use crate::secret;
 use crate::source::Span;
+use std::collections::BTreeMap;
 
 /// Longer files are not read: a scenario is written by people.
 pub const LONGEST_FILE: usize = 1024 * 1024;
@@ -50,6 +51,8 @@ pub(crate) struct File {
     /// What looks like a secret.
     pub(crate) secrets: Vec<Span>,
     pub(crate) unreadable: Option<Unreadable>,
+    /// Where this copy of a fragment is used.
+    used: Option<Span>,
 }
 
 impl File {
@@ -79,6 +82,8 @@ impl File {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     files: Vec<File>,
+    /// Fragments, by where they are used and under which path.
+    fragments: BTreeMap<(Span, String), FileId>,
 }
 
 /// A span, taken apart for rendering.
@@ -123,6 +128,42 @@ impl Sources {
         }
     }
 
+    /// Adds a fragment, once for each place that uses it (see [`fragments`](crate::fragments)): so that whatever is said of its
+    /// steps can say from where.
+    pub fn add_fragment(&mut self, path_shown: &str, bytes: Vec<u8>, used: Span) -> FileId {
+        let id = self.add_bytes(path_shown, bytes);
+        if let Some(file) = self.files.get_mut(id.0 as usize) {
+            file.used = Some(used);
+        }
+        self.fragments.insert((used, path_shown.to_owned()), id);
+        id
+    }
+
+    /// The fragment that is used at a place under a path from there.
+    pub(crate) fn fragment_at(&self, used: Span, path: &str) -> Option<FileId> {
+        let user = self.file_of(used)?;
+        self.fragments.get(&(used, crate::fragment::beside(self.path(user), path))).copied()
+    }
+
+    /// Where the fragment in which a span stands is used.
+    #[must_use]
+    pub fn used(&self, span: Span) -> Option<Span> {
+        self.file(self.file_of(span)?)?.used
+    }
+
+    /// The fragments that a file uses: how each is named in diagnostics, and its text.
+    #[must_use]
+    pub fn fragments_of(&self, user: FileId) -> Vec<(&str, &str)> {
+        self.fragments_used_by(user).into_iter().map(|id| (self.path(id), self.text(id))).collect()
+    }
+
+    /// The copies of fragments that stand for the uses in a file.
+    pub(crate) fn fragments_used_by(&self, user: FileId) -> Vec<FileId> {
+        let whole = self.whole(user);
+        let own = self.fragments.iter().filter(|((used, _), _)| whole.start <= used.start && used.end <= whole.end);
+        own.map(|(_, id)| *id).collect()
+    }
+
     fn push(&mut self, path: &str, text: String, unreadable: Option<Unreadable>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         let base = self.files.last().map_or(1, |last| {
@@ -132,7 +173,8 @@ impl Sources {
         let lines = lines.map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect();
         let found = secret::find(&text);
         let shown = (!found.is_empty()).then(|| secret::mask(&text, &found));
-        let mut file = File { path: path.to_owned(), base, text, shown, lines, secrets: Vec::new(), unreadable };
+        let path = path.to_owned();
+        let mut file = File { path, base, text, shown, lines, secrets: Vec::new(), unreadable, used: None };
         file.secrets = found.into_iter().map(|range| file.span(range.start, range.end)).collect();
         self.files.push(file);
         id
@@ -169,6 +211,13 @@ impl Sources {
         self.file(id).map_or("", |file| &file.text)
     }
 
+    /// The text of a span.
+    pub(crate) fn written(&self, span: Span) -> &str {
+        let Some(file) = self.file_of(span).and_then(|id| self.file(id)) else { return "" };
+        let at = |offset: u32| offset.saturating_sub(file.base) as usize;
+        file.text.get(at(span.start)..at(span.end)).unwrap_or("")
+    }
+
     /// The span of a whole file.
     #[must_use]
     pub fn whole(&self, id: FileId) -> Span {
@@ -202,6 +251,11 @@ impl Sources {
             length: count(&excerpt.text[excerpt.start..excerpt.end]).max(1),
             text: excerpt.text.to_owned(),
         })
+    }
+
+    /// Whether both begin in the same line of the same file.
+    pub(crate) fn same_line(&self, one: Span, other: Span) -> bool {
+        self.file_of(one) == self.file_of(other) && self.line(one) == self.line(other)
     }
 
     /// The line of a span, from 1; 0 for a span of no file.

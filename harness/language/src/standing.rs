@@ -23,16 +23,16 @@ enum Standing {
 pub(crate) fn check<'s>(scenario: &'s Scenario, population: &Population<'s>) -> Vec<Diagnostic> {
     let starts = |starts: Starts| if starts == Starts::Ready { Standing::There } else { Standing::Absent };
     let tenants = scenario.platform.tenants.iter().map(|(name, it)| (name.as_str(), starts(it.value.starts)));
-    let mut follow = Follow { population, stands: tenants.collect(), mistakes: Vec::new() };
-    for step in &scenario.steps {
-        follow.step(&step.value);
-    }
+    let mut follow = Follow { population, stands: tenants.collect(), again: false, mistakes: Vec::new() };
+    follow.steps(&scenario.steps);
     follow.mistakes
 }
 
 struct Follow<'s, 'p> {
     population: &'p Population<'s>,
     stands: BTreeMap<&'s str, Standing>,
+    /// This is the second round of a `repeat`.
+    again: bool,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -41,8 +41,46 @@ impl<'s> Follow<'s, '_> {
         self.mistakes.push(Diagnostic::new(code, span, message).label(label).help(help));
     }
 
+    fn steps(&mut self, steps: &'s [Located<Step>]) {
+        for step in steps {
+            self.step(&step.value);
+        }
+    }
+
+    /// Every branch begins as it stands before; what two leave differently is not known afterwards.
+    fn branches(&mut self, branches: &'s [Located<Vec<Located<Step>>>]) {
+        let before = self.stands.clone();
+        let mut after: Vec<BTreeMap<&str, Standing>> = Vec::new();
+        for branch in branches {
+            self.stands.clone_from(&before);
+            self.steps(&branch.value);
+            after.push(std::mem::take(&mut self.stands));
+        }
+        for (tenant, stood) in &before {
+            let mut changed: Vec<Option<Standing>> = after.iter().map(|after| after.get(tenant).copied()).collect();
+            changed.retain(|now| *now != Some(*stood));
+            changed.dedup();
+            match changed.as_slice() {
+                [] => drop(self.stands.insert(tenant, *stood)),
+                [Some(now)] => drop(self.stands.insert(tenant, *now)),
+                _ => {}
+            }
+        }
+    }
+
     fn step(&mut self, step: &'s Step) {
         match step {
+            Step::While(it) => self.steps(&it.steps),
+            Step::Use(it) => self.steps(&it.steps),
+            Step::Parallel(it) => self.branches(&it.branches),
+            Step::Repeat(it) => {
+                self.steps(&it.steps);
+                // A second round shows what the first one leaves behind; inside one, rounds are not gone through again.
+                if it.times.value > 1 && !std::mem::replace(&mut self.again, true) {
+                    self.steps(&it.steps);
+                    self.again = false;
+                }
+            }
             Step::Onboard(it) => {
                 if is_due(&it.outcome) {
                     self.onboarded(&it.tenants);
@@ -72,7 +110,7 @@ impl<'s> Follow<'s, '_> {
             }
             Step::Deploy(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
             Step::Expect(it) => it.claims.iter().for_each(|claim| self.claim(claim)),
-            Step::Abort(_) | Step::WaitUntil(_) | Step::Log(_) => {}
+            Step::Abort(_) | Step::WaitUntil(_) | Step::Http(_) | Step::Log(_) => {}
         }
     }
 

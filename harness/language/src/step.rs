@@ -2,8 +2,12 @@
 
 use crate::claim::Claim;
 use crate::diagnostic::Diagnostic;
+use crate::flow::{Parallel, Repeat, While};
+use crate::fragment::Use;
 use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Block, Form, Key, Named, Refers, Shape, block};
+use crate::http::Http;
+use crate::live::Live;
 use crate::reader::{At, Content, Reader, located};
 use crate::source::Located;
 use crate::tree::{Kind, Node};
@@ -54,10 +58,12 @@ macro_rules! verbs {
                         _ => None,
                     });
                 }
-                match &node.kind {
+                let step = match &node.kind {
                     Kind::Block(entries) if entries.len() == 1 => steps.pop().flatten(),
                     _ => None,
-                }
+                };
+                reader.seen.broken_steps |= step.is_none();
+                step
             }
 
             fn span(node: &Node) -> crate::source::Span {
@@ -72,7 +78,7 @@ macro_rules! verbs {
 /// Defines an enum whose value in the file is a block with exactly one key, its kind.
 macro_rules! kinds {
     ($(#[doc = $about:literal])+ pub enum $name:ident { $(
-        $(#[doc = $doc:literal])+ $variant:ident($type:ident) = $word:literal,
+        $(#[doc = $doc:literal])+ $variant:ident($type:ident) = $word:literal $($choice:ident)?,
     )* }) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +91,7 @@ macro_rules! kinds {
                 name: stringify!($name),
                 about: &[$($about),+],
                 keys: &[$(Key {
-                    word: $word, about: &[$($doc),+], shape: Shape::Block($type::BLOCK), presence: Optional,
+                    word: $word, about: &[$($doc),+], shape: verbs!(@shape $type $($choice)?), presence: Optional,
                 }),*],
                 partly: false,
                 also: None,
@@ -141,6 +147,16 @@ verbs! {
         Abort(Abort) = "abort",
         /// The only waiting there is, beside the `within` of an `expect`.
         WaitUntil(WaitUntil) = "wait_until" choice,
+        /// Steps during which something is held.
+        While(While) = "while",
+        /// Several lists of steps at once.
+        Parallel(Parallel) = "parallel",
+        /// Steps that are carried out several times.
+        Repeat(Repeat) = "repeat",
+        /// The steps of a fragment.
+        Use(Use) = "use",
+        /// A request of one's own.
+        Http(Http) = "http",
         /// A remark in the journal and the report.
         Log(Log) = "log",
         /// What must hold.
@@ -149,7 +165,7 @@ verbs! {
 }
 
 block! {
-    /// What every step but `wait_until`, `log` and `expect` takes beside its own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
+    /// What steps on devices, tenants, people and updates take beside their own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
     #[derive(Default)]
     pub struct Outcome {
         /// Who acts.
@@ -289,12 +305,12 @@ block! {
     /// A remark in the journal and the report.
     pub struct Log {
         /// The remark.
-        pub text: Located<String> = Shape::Text, Required("what it says: `text: the second wave begins`");
+        pub text: Located<Live> = Shape::Live, Required("what it says: `text: the second wave begins`");
     }
 }
 
 impl Step {
-    /// Who acts and what is due; `wait_until`, `log` and `expect` have none.
+    /// Who acts and what is due; `wait_until`, `log`, `expect` and what holds other steps have none.
     #[must_use]
     pub const fn outcome(&self) -> Option<&Outcome> {
         match self {
@@ -309,7 +325,14 @@ impl Step {
             Self::Upload(it) => Some(&it.value.outcome),
             Self::Deploy(it) => Some(&it.value.outcome),
             Self::Abort(it) => Some(&it.value.outcome),
-            Self::WaitUntil(_) | Self::Log(_) | Self::Expect(_) => None,
+            Self::WaitUntil(_)
+            | Self::While(_)
+            | Self::Parallel(_)
+            | Self::Repeat(_)
+            | Self::Use(_)
+            | Self::Http(_)
+            | Self::Log(_)
+            | Self::Expect(_) => None,
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
         text: String,
         plain: bool,
     },
+    /// Text with templates that are filled in while running.
+    Late(String),
     List(Vec<Node>),
     Block(Vec<Entry>),
     /// Something that has its diagnostic already.
@@ -96,7 +98,7 @@ pub(crate) fn parse(file: &File) -> (Option<Node>, Vec<Diagnostic>) {
         builder.mistakes.push(
             Diagnostic::new("secret-in-file", *span, "this looks like a secret in the file")
                 .label("whoever reads the file has it")
-                .help("take it out, and replace it where it is valid: no word of a scenario takes a secret"),
+                .help("replace it where it is valid, and take it from the environment: `{ secret: ACME_TOKEN }`"),
         );
     }
     let root = builder.run();
@@ -231,19 +233,6 @@ impl<'a> Builder<'a> {
                     }
                     if file.secrets.iter().any(|secret| secret.start < span.end && span.start < secret.end) {
                         kind = Kind::Broken;
-                    } else if let Kind::Scalar { text, .. } = &kind
-                        && let Some(template) = template(text)
-                    {
-                        self.mistakes.push(
-                            Diagnostic::new(
-                                "unknown-template",
-                                span,
-                                format!("nothing fills the template `{template}`"),
-                            )
-                            .label(concat!("fleetproof ", env!("CARGO_PKG_VERSION"), " fills no templates"))
-                            .help("write the value itself"),
-                        );
-                        kind = Kind::Broken;
                     }
                     self.put(Node { span, kind }, &mut root);
                 }
@@ -377,12 +366,12 @@ impl<'a> Builder<'a> {
                 let outer = Span { start: self.file.span(start, start).start.min(node.span.start), end: node.span.end };
                 self.mistakes.push(
                     Diagnostic::new(
-                        "unknown-template",
+                        "unquoted-template",
                         outer,
                         "without quotes this is a mapping in a mapping, not a template",
                     )
-                    .label(concat!("fleetproof ", env!("CARGO_PKG_VERSION"), " fills no templates"))
-                    .help(format!("a template is quoted, `\"{{{{ {inner} }}}}\"`; here, write the value itself")),
+                    .label("not in quotes")
+                    .help(format!("quote it: `\"{{{{ {inner} }}}}\"`")),
                 );
                 return unknown;
             }
@@ -392,7 +381,7 @@ impl<'a> Builder<'a> {
                 );
                 return unknown;
             }
-            Kind::Broken => return unknown,
+            Kind::Broken | Kind::Late(_) => return unknown,
         };
         if text == "<<" {
             self.alias(node.span, "merge keys are not part of the language");
@@ -418,13 +407,6 @@ impl<'a> Builder<'a> {
 
 const fn block() -> Content {
     Content::Block { entries: Vec::new(), seen: BTreeMap::new(), key: None }
-}
-
-/// The first `{{ … }}` of a text.
-fn template(text: &str) -> Option<&str> {
-    let start = text.find("{{")?;
-    let length = text[start..].find("}}")?;
-    (length < 80).then(|| &text[start..start + length + 2])
 }
 
 /// The parser's words, where ours are better.

@@ -61,6 +61,33 @@ words!(
         Undone = "undone": "no trace",
         WholeOrUndone = "whole_or_undone": "one of the two" });
 
+words!(
+    /// Something that a scenario needs of the platform or the run, beyond what its words imply.
+    Need, "unknown-word", "something that can be needed" {
+        Containers = "containers": "the platform runs in containers",
+        Boards = "boards": "real or virtual boards",
+        Provider = "provider": "a provider above the tenants",
+        Lobby = "lobby": "a lobby for devices that belong to nobody",
+        Regions = "regions": "several regions",
+        Audit = "audit": "an audit log",
+        Rbac = "rbac": "roles narrowed to groups",
+        Jobs = "jobs": "device jobs over MQTT",
+        FailCalls = "fail_calls": "calls between components can be made to fail",
+        Clock = "clock": "a component's clock can be moved",
+        Disk = "disk": "a component's disk can be filled",
+        PacketLoss = "packet_loss": "packets can be lost",
+        RealTime = "real_time": "the clock of the run is real",
+        VirtualTime = "virtual_time": "the clock of the run jumps" });
+words!(
+    /// What a parameter of a fragment is.
+    Takes, "unknown-word", "a kind of parameter" { Device = "device", Tenant = "tenant", User = "user",
+        Artifact = "artifact", Deployment = "deployment", Text = "text", Number = "number", Duration = "duration",
+        Rate = "rate", Share = "share", Size = "size" });
+words!(
+    /// The method of a request.
+    Method, "unknown-word", "a method" { Get = "get", Post = "post", Put = "put", Patch = "patch", Delete = "delete",
+        Head = "head" });
+
 impl Role {
     /// The roles that somebody can be given; `none` is only claimed.
     pub(crate) const GIVEN: &Words = &Words {

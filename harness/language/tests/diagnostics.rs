@@ -1,6 +1,6 @@
 //! Every mistake as the person who made it sees it.
 
-use fleetproof_language::{CODES, Sources, check};
+use fleetproof_language::{CODES, Sources, check, fragments};
 use std::collections::BTreeSet;
 
 /// Nothing is wrong with it; each case spoils one thing.
@@ -50,8 +50,37 @@ const CASES: &[Case] = &[
     ("yaml-alias", &[("simulated: 250", "simulated: &many 250"), ("simulated: 400", "simulated: *many")]),
     ("yaml-alias_tag", &[("simulated: 250", "simulated: !!int 250")]),
     ("yaml-alias_merge", &[("lifts: { tenant: globex,", "lifts: { <<: hvac, tenant: globex,")]),
-    ("unknown-template_unquoted", &[("simulated: 250", "simulated: {{ fleet }}")]),
-    ("unknown-template_quoted", &[("simulated: 250", "simulated: \"{{ matrix.fleet }}\"")]),
+    ("unquoted-template", &[("simulated: 250", "simulated: {{ fleet }}")]),
+    ("unknown-variable", &[("covers:", "matrix: { fleet: [10, 100] }\ncovers:"), ("simulated: 250", "simulated: \"{{ matrix.flet }}\"")]),
+    ("unknown-variable_none", &[("simulated: 250", "simulated: \"{{ fleet }}\"")]),
+    ("unknown-variable_in_vars", &[("covers:", "vars: { fleet: { value: \"{{ matrix.fleet }}\" } }\ncovers:")]),
+    ("unknown-variable_round", &[(STEPS, "steps:\n  - log: { text: \"round {{ round }}\" }\n")]),
+    ("unknown-variable_not_yet", &[(STEPS, "steps:\n  - log: { text: \"{{ widget }}\" }\n  - http: { method: get, path: /api, status: 200, save: { widget: $.id } }\n")]),
+    ("unknown-variable_other_branch", &[(STEPS, "steps:\n  - parallel:\n      branches:\n        - - http: { method: get, path: /api, status: 200, save: { widget: $.id } }\n        - - log: { text: \"{{ widget }}\" }\n")]),
+    ("bad-template", &[("simulated: 250", "simulated: \"{{ 2 * fleet }}\"")]),
+    ("late-template", &[(STEPS, "steps:\n  - http: { method: get, path: /api, status: 200, save: { widget: $.id } }\n"), ("[hvac, lifts] }", "[\"{{ widget }}\"] }")]),
+    ("late-template_secret", &[("covers:", "vars: { token: { secret: ACME_TOKEN } }\ncovers:"), ("64 KiB", "\"{{ token }}\"")]),
+    ("bad-name_secret", &[("covers:", "vars: { token: { secret: acme-token } }\ncovers:")]),
+    ("bad-name_variable", &[("covers:", "vars: { Fleet: { value: 3 } }\ncovers:")]),
+    ("name-taken_variable", &[("covers:", "vars: { acme: { value: 3 } }\ncovers:")]),
+    ("two-kinds_variable", &[("covers:", "vars: { fleet: { value: 3, one_of: [4, 5] } }\ncovers:")]),
+    ("out-of-range_range", &[("covers:", "vars: { fleet: { range: [9, 3] } }\ncovers:")]),
+    ("out-of-range_range_of_three", &[("covers:", "vars: { fleet: { range: [1, 2, 3] } }\ncovers:")]),
+    ("out-of-range_filled_in", &[("covers:", "matrix: { fleet: [10, 0] }\ncovers:"), ("simulated: 250", "simulated: \"{{ matrix.fleet }}\"")]),
+    ("limit-exceeded_one_of", &[("covers:", "vars: { fleet: { one_of: [10, 320] } }\ncovers:"), ("simulated: 250", "simulated: \"{{ fleet }}\"")]),
+    ("wrong-shape_filled_in", &[("covers:", "matrix: { fleet: [10, many] }\ncovers:"), ("simulated: 250", "simulated: \"{{ matrix.fleet }}\"")]),
+    ("wrong-shape_matrix", &[("covers:", "matrix: { fleet: 10 }\ncovers:")]),
+    ("wrong-shape_seed", &[("covers:", "matrix: { seed: [1, two] }\ncovers:")]),
+    ("listed-twice_matrix", &[("covers:", "matrix: { fleet: [10, 10] }\ncovers:")]),
+    ("too-many_rows", &[("covers:", "matrix: { a: [1, 2, 3, 4, 5, 6, 7], b: [1, 2, 3, 4, 5, 6, 7], c: [1, 2, 3, 4, 5, 6, 7] }\ncovers:")]),
+    ("unknown-word_needs", &[("covers:", "needs: [container]\ncovers:")]),
+    ("missing-key_http", &[(STEPS, "steps:\n  - http: { method: get, path: /api }\n")]),
+    ("bad-path", &[(STEPS, "steps:\n  - http: { method: get, path: /api, status: 200, body: { id: 3 } }\n")]),
+    ("bad-path_save", &[(STEPS, "steps:\n  - http: { method: get, path: /api, status: 200, save: { widget: \"$.[\" } }\n")]),
+    ("bad-path_url", &[(STEPS, "steps:\n  - http: { method: get, path: \"https://acme.test/api\", status: 200 }\n")]),
+    ("bad-name_header", &[(STEPS, "steps:\n  - http: { method: get, path: /api, status: 200, headers: { \"X Y\": z } }\n")]),
+    ("two-outcomes_http", &[(STEPS, "steps:\n  - http: { method: get, path: /api, refused: unseen, save: { widget: $.id } }\n")]),
+    ("unknown-fragment", &[(STEPS, "steps:\n  - use: { fragment: nowhere.fragment.yaml, with: { fleet: hvac } }\n")]),
     ("duplicate-key_claim", &[("      untouched", "      updated: { devices: [hvac], version: \"2.0\" }\n      untouched")]),
     ("duplicate-key_name", &[("    globex: {", "    acme: { device_limit: 1, admin: a@b.test }\n    globex: {")]),
     ("duplicate-key_top", &[(STEPS, "devices: {}\nsteps:\n")]),
@@ -140,6 +169,19 @@ const CASES: &[Case] = &[
     ("missing-key_for", &[(STEPS, "steps:\n  - wait_until: { elapsed: {} }\n")]),
     ("no-unit_at_least", &[("  - expect: { isolation", "  - wait_until: { progress: { deployment: first, at_least: 50 } }\n  - expect: { isolation")]),
     ("unknown-deployment_wait", &[(STEPS, "steps:\n  - wait_until: { progress: { deployment: first, at_least: 50% } }\n")]),
+    ("missing-key_times", &[(STEPS, "steps:\n  - repeat: { steps: [{ log: { text: again } }] }\n")]),
+    ("too-few_branches", &[(STEPS, "steps:\n  - parallel: { branches: [[{ log: { text: alone } }]] }\n")]),
+    ("too-few_branch", &[(STEPS, "steps:\n  - parallel: { branches: [[{ log: { text: one } }], []] }\n")]),
+    ("wrong-shape_branches", &[(STEPS, "steps:\n  - parallel: { branches: [{ log: { text: one } }, { log: { text: two } }] }\n")]),
+    ("wrong-shape_branches_block", &[(STEPS, "steps:\n  - parallel: { branches: { log: { text: one } } }\n")]),
+    ("unknown-verb_inside", &[(STEPS, "steps:\n  - repeat: { times: 2, steps: [{ enrol: { devices: [hvac] } }] }\n")]),
+    ("unknown-devices_inside", &[(STEPS, "steps:\n  - parallel:\n      branches:\n        - - knock: { devices: [havc] }\n        - - knock: { devices: [lifs] }\n")]),
+    ("unknown-deployment_outside", &[("  - deploy: { artifact: v2, devices: [beta], name: first }\n", "  - repeat:\n      times: 2\n      steps:\n        - deploy: { artifact: v2, devices: [beta], name: first }\n")]),
+    ("unknown-deployment_branch", &[(STEPS, "steps:\n  - parallel:\n      branches:\n        - - deploy: { artifact: v2, devices: [hvac], name: other }\n        - - abort: { deployment: other }\n")]),
+    ("name-taken_inside", &[(STEPS, "steps:\n  - repeat: { times: 2, steps: [{ deploy: { artifact: v2, devices: [hvac], name: first } }] }\n")]),
+    ("not-alone", &[(STEPS, "steps:\n  - parallel:\n      branches:\n        - - expect: { isolation: { between: [acme, globex] } }\n        - - knock: { devices: [lifts] }\n")]),
+    ("suspended-before_round", &[(STEPS, "steps:\n  - repeat: { times: 2, steps: [{ suspend: { tenants: [acme] } }] }\n")]),
+    ("budget-too-small_rounds", &[(STEPS, "steps:\n  - repeat: { times: 7, steps: [{ wait_until: { elapsed: { for: 1m } } }] }\n")]),
     ("budget-too-small", &[("platform:\n", "budget: 5m\nplatform:\n"), (STEPS, "steps:\n  - wait_until: { elapsed: { for: 7m } }\n")]),
     ("budget-too-small_default", &[(STEPS, "steps:\n  - wait_until: { elapsed: { for: 301s } }\n")]),
     ("no-provider", &[("  provider: { device_limit: 1000, admin: pia@provider.test }\n", ""), ("{ isolation: {", "{ pool: { callers: 8 }, isolation: {")]),
@@ -154,6 +196,76 @@ const CASES: &[Case] = &[
     ("covers-nothing", &[("[P2, P8]", "[P2, P8, P3]")]),
     ("covers-nothing_later", &[("[P2, P8]", "[P9, P8]")]),
 ];
+
+/// A fragment that [`USER`] uses, without a mistake.
+const FRAGMENT: &str = r#"fragment: A fleet that is enrolled, and updated once
+takes: { fleet: device, artifact: artifact, patience: duration }
+steps:
+  - enroll: { devices: ["{{ fleet }}"] }
+  - deploy: { artifact: "{{ artifact }}", devices: ["{{ fleet }}"], name: rollout }
+  - expect:
+      within: "{{ patience }}"
+      updated: { devices: ["{{ fleet }}"], version: "2.0" }
+"#;
+
+/// What uses it.
+const USER: &str = r#"scenario: Two fleets
+platform:
+  tenants:
+    acme: { device_limit: 300, admin: ada@acme.test }
+artifacts:
+  v2: { version: "2.0", size: 64 KiB }
+devices:
+  hvac:  { tenant: acme, simulated: 25, speaks: mender, runs: "1.0" }
+  lifts: { tenant: acme, simulated: 40, speaks: mender, runs: "1.0" }
+steps:
+  - use: { fragment: updated.fragment.yaml, with: { fleet: hvac, artifact: v2, patience: 60s } }
+  - use: { fragment: updated.fragment.yaml, with: { fleet: lifts, artifact: v2, patience: 90s } }
+"#;
+
+/// A case: its name, and what replaces what in the scenario or in the fragment, wherever it stands first.
+#[rustfmt::skip]
+const FRAGMENT_CASES: &[Case] = &[
+    ("unknown-devices_given", &[("fleet: hvac", "fleet: havc")]),
+    ("unknown-devices_in_fragment", &[("- enroll: { devices: [\"{{ fleet }}\"] }", "- enroll: { devices: [hvac] }")]),
+    ("unknown-variable_in_fragment", &[("- enroll: { devices: [\"{{ fleet }}\"] }", "- enroll: { devices: [\"{{ fleets }}\"] }")]),
+    ("unknown-key_parameter", &[("fleet: hvac,", "fleet: hvac, flet: hvac,")]),
+    ("unknown-key_in_fragment", &[("name: rollout", "name: rollout, colour: red")]),
+    ("missing-key_parameter", &[(", patience: 60s", "")]),
+    ("no-unit_parameter", &[("patience: 60s", "patience: 60")]),
+    ("wrong-shape_takes", &[("takes: { fleet: device,", "takes: { fleet: [device],")]),
+    ("unknown-word_takes", &[("takes: { fleet: device,", "takes: { fleet: devices,")]),
+    ("nested-fragment", &[("  - enroll: {", "  - use: { fragment: other.fragment.yaml, with: { fleet: \"{{ fleet }}\" } }\n  - enroll: {")]),
+    ("unknown-artifact_filled_in", &[("takes: { fleet: device, artifact: artifact", "takes: { fleet: device, artifact: text"), ("fleet: hvac, artifact: v2", "fleet: hvac, artifact: v9")]),
+    ("limit-exceeded_in_fragment", &[("device_limit: 300", "device_limit: 30")]),
+    ("unknown-deployment_of_fragment", &[("patience: 90s } }\n", "patience: 90s } }\n  - abort: { deployment: rollout }\n")]),
+    ("no-kind_fragment", &[("fragment: A fleet that is enrolled, and updated once\n", "about: nothing\n")]),
+    ("not-yaml_fragment", &[("\"2.0\" }\n", "\"2.0\n")]),
+];
+
+fn shown_with_fragment(case: &Case) -> (String, BTreeSet<String>) {
+    let (mut user, mut fragment) = (USER.to_owned(), FRAGMENT.to_owned());
+    for (old, new) in case.1 {
+        let spoilt = if user.contains(old) && !old.starts_with("\"2.0") { &mut user } else { &mut fragment };
+        assert!(spoilt.contains(old), "{}: `{old}` is not there to be replaced", case.0);
+        *spoilt = spoilt.replacen(old, new, 1);
+    }
+    let mut sources = Sources::new();
+    let file = sources.add("fleets/two.yaml", user);
+    for (used, path) in fragments(&sources, file) {
+        assert_eq!(path, "fleets/updated.fragment.yaml");
+        sources.add_fragment(&path, fragment.clone().into_bytes(), used);
+    }
+    let (_, mistakes) = check(&sources, &[file]);
+    let codes = mistakes.iter().map(|mistake| mistake.code.trim_start_matches("scenario::").to_owned()).collect();
+    let texts: Vec<String> = mistakes.iter().map(|mistake| mistake.render(&sources)).collect();
+    (texts.join("\n\n"), codes)
+}
+
+#[test]
+fn a_fragment_that_is_right_is_used_twice() {
+    assert_eq!(shown_with_fragment(&("right", &[])).0, "");
+}
 
 /// The file with this text, and what is shown about it.
 fn shown(files: &[(&str, Vec<u8>)]) -> (String, BTreeSet<String>) {
@@ -214,6 +326,13 @@ fn each_mistake_looks_like_this() {
         codes.extend(found);
         let end = text.char_indices().nth(1500).map_or(text.len(), |(at, _)| at);
         snapshot(name, &text[..end]);
+    }
+    for case in FRAGMENT_CASES {
+        let (text, found) = shown_with_fragment(case);
+        let code = case.0.split('_').next().unwrap();
+        assert!(found.contains(code), "{}: no {code} in\n{text}", case.0);
+        codes.extend(found);
+        snapshot(case.0, &text);
     }
     let missing: Vec<&str> = CODES.iter().map(|(code, _)| *code).filter(|code| !codes.contains(*code)).collect();
     assert!(missing.is_empty(), "no case for {missing:?}");

@@ -15,7 +15,7 @@ fn of(path: &str, text: &str) -> (Sources, Scenario) {
     let (mut scenarios, mistakes) = check(&sources, &[file]);
     let shown: Vec<String> = mistakes.iter().map(|mistake| mistake.render(&sources)).collect();
     assert!(shown.is_empty(), "{}", shown.join("\n"));
-    (sources, scenarios.pop().unwrap().1)
+    (sources, scenarios.pop().unwrap().scenario().clone())
 }
 
 #[test]

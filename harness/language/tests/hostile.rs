@@ -264,7 +264,7 @@ proptest! {
         among.add("other.yaml", "é: 𝄞\n".repeat(7));
         let second = among.add_bytes("it.yaml", bytes);
         let shown = |sources: &Sources, file| match read(sources, file) {
-            Ok(scenario) => format!("{scenario:?}"),
+            Ok(script) => format!("{:?}", script.scenario()),
             Err(mistakes) => mistakes.iter().map(|mistake| mistake.render(sources)).collect::<Vec<_>>().join("\n"),
         };
         prop_assert_eq!(shown(&alone, file), shown(&among, second));

@@ -11,7 +11,7 @@ const PROVIDER: &str = "provider";
 /// Compiles every such claim of the scenario.
 pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span, Compiled> {
     let mut compiled = BTreeMap::new();
-    for step in &scenario.steps {
+    for step in scenario.all_steps() {
         let Step::Expect(expect) = &step.value else { continue };
         for claim in &expect.claims {
             match &claim.value {

@@ -1,7 +1,7 @@
 //! A plan as people read it.
 
 use crate::{ALWAYS_WATCHED, Plan};
-use fleetproof_language::Step;
+use fleetproof_language::{Located, Step};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -18,6 +18,18 @@ impl Plan {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "{}", self.scenario.scenario.value)?;
         writeln!(out, "  seed {}, {} time", self.seed, self.clock)?;
+        if !self.row.is_empty() {
+            let row: Vec<String> = self.row.iter().map(|(axis, value)| format!("{axis} = {value}")).collect();
+            writeln!(out, "  combination: {}", row.join(", "))?;
+        }
+        if !self.scenario.needs.is_empty() {
+            let needs: Vec<&str> = self.scenario.needs.iter().map(|need| need.word()).collect();
+            writeln!(out, "  needs: {}", needs.join(", "))?;
+        }
+        if !self.drawn.is_empty() {
+            let drawn: Vec<String> = self.drawn.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            writeln!(out, "  drawn: {}", drawn.join(", "))?;
+        }
         if let Some(reason) = &self.skipped {
             return writeln!(out, "  skipped: {reason}");
         }
@@ -36,9 +48,32 @@ impl Plan {
             let more = if members.len() > names.len() { ", …" } else { "" };
             writeln!(out, "    {:>5}  {} ({}{more})", members.len(), name.value, names.join(", "))?;
         }
-        writeln!(out, "  steps: {}", self.scenario.steps.len())?;
-        for (number, step) in (1..).zip(&self.scenario.steps) {
-            writeln!(out, "    {number:>5}  {}", step.verb())?;
+        writeln!(out, "  steps: {}", self.scenario.all_steps().len())?;
+        self.write_steps(out, &self.scenario.steps, "")?;
+        writeln!(out, "  always watched")?;
+        for (_, what) in ALWAYS_WATCHED {
+            writeln!(out, "           {what}")?;
+        }
+        Ok(())
+    }
+
+    /// Steps with their numbers; those inside others under them.
+    fn write_steps(&self, out: &mut String, steps: &[Located<Step>], under: &str) -> std::fmt::Result {
+        for (number, step) in (1..).zip(steps) {
+            let number = format!("{under}{number}");
+            writeln!(out, "    {number:>5}  {}{}", step.verb(), about(step))?;
+            match &step.value {
+                Step::Parallel(it) => {
+                    for (branch, steps) in (1..).zip(&it.branches) {
+                        self.write_steps(out, steps, &format!("{number}.{branch}."))?;
+                    }
+                }
+                step => {
+                    for inner in step.inside() {
+                        self.write_steps(out, inner, &format!("{number}."))?;
+                    }
+                }
+            }
             let Step::Expect(expect) = &step.value else { continue };
             for claim in &expect.claims {
                 write!(out, "           - {}", claim.name())?;
@@ -57,10 +92,20 @@ impl Plan {
                 writeln!(out)?;
             }
         }
-        writeln!(out, "  always watched")?;
-        for (_, what) in ALWAYS_WATCHED {
-            writeln!(out, "           {what}")?;
-        }
         Ok(())
+    }
+}
+
+/// What is worth a word beside the verb of a step that holds others.
+fn about(step: &Step) -> String {
+    match step {
+        Step::Repeat(it) => format!(", {} rounds", it.times.value),
+        Step::Parallel(it) => format!(", {} branches", it.branches.len()),
+        Step::Use(it) => {
+            let with: Vec<String> =
+                it.with.iter().map(|(name, value)| format!("{}: {}", name.value, value.text)).collect();
+            format!(" {} {{ {} }}", it.fragment.value, with.join(", ")).replace("{  }", "{}")
+        }
+        _ => String::new(),
     }
 }

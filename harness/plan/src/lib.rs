@@ -6,8 +6,10 @@
 mod attempts;
 mod describe;
 mod population;
+mod rows;
 
 pub use population::{PlannedDevice, Population, canary};
+pub use rows::{Orders, plans};
 
 use fleetproof_claims::model::{Compiled, Surfaces};
 use fleetproof_language::{Scenario, Span};
@@ -57,6 +59,10 @@ pub struct Plan {
     pub surfaces: Arc<Surfaces>,
     /// The attempts behind each claim that makes some, by where the claim stands.
     pub attempts: BTreeMap<Span, Compiled>,
+    /// The combination of the matrix that this is: axis and value, in the order of the file.
+    pub row: Vec<(String, String)>,
+    /// What the seed drew for variables.
+    pub drawn: BTreeMap<String, String>,
     /// Why the scenario is not run at all: a capability that the platform lacks.
     pub skipped: Option<String>,
 }
@@ -72,19 +78,26 @@ pub fn plan(
 ) -> Plan {
     let population = Population::draw(&scenario, &seeds(&scenario, seed));
     let attempts = attempts::compile(&scenario, &surfaces);
-    let skipped = missing(&scenario, capabilities);
-    Plan { scenario, seed, clock, population, surfaces, attempts, skipped }
+    let skipped = missing(&scenario, capabilities, clock);
+    let (row, drawn) = (Vec::new(), BTreeMap::new());
+    Plan { scenario, seed, clock, population, surfaces, attempts, row, drawn, skipped }
 }
 
 /// The random streams of a scenario: by its name, so that a neighbour in the same file tree moves nothing.
 #[must_use]
 pub fn seeds(scenario: &Scenario, seed: u64) -> Seeds {
-    Seeds::new(seed).child("scenarios").child(&scenario.scenario.value)
+    named_seeds(&scenario.scenario.value, seed)
+}
+
+/// The same by a scenario's name; that of a combination of a matrix holds its values.
+fn named_seeds(name: &str, seed: u64) -> Seeds {
+    Seeds::new(seed).child("scenarios").child(name)
 }
 
 /// The first capability that the scenario's words need and the platform lacks.
-fn missing(scenario: &Scenario, capabilities: &[&str]) -> Option<String> {
+fn missing(scenario: &Scenario, capabilities: &[&str], clock: ClockKind) -> Option<String> {
     let needs_provider = scenario.platform.provider.is_some();
     (needs_provider && !capabilities.contains(&"provider"))
         .then(|| "the platform has no provider above its tenants (capability `provider`)".to_owned())
+        .or_else(|| rows::unmet(scenario.needs.iter().map(|need| need.value), capabilities, clock))
 }

@@ -51,7 +51,7 @@ fn trial<T: Send + 'static>(name: &str, about: T, test: impl FnOnce(&T) -> Resul
     Trial::test(name, move || test(&about).map_err(Into::into))
 }
 
-/// Every scenario, by its path from the top of the repository, sorted.
+/// Every scenario, by its path from the top of the repository, sorted. A fragment is tested by the scenarios that use it.
 fn scenarios() -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![runs::root().join("scenarios")]);
     while let Some(folder) = folders.pop() {
@@ -60,7 +60,7 @@ fn scenarios() -> Vec<String> {
             let is = |name: &str| path.extension().is_some_and(|extension| extension == name);
             if path.is_dir() && !path.ends_with("scenarios/tests") {
                 folders.push(path);
-            } else if is("yaml") {
+            } else if is("yaml") && !path.to_string_lossy().ends_with(".fragment.yaml") {
                 let shown = path.strip_prefix(runs::root()).unwrap_or(Path::new("")).display().to_string();
                 found.push(shown.replace(std::path::MAIN_SEPARATOR, "/"));
             }

@@ -1,6 +1,7 @@
 //! Runs of the binary as a user has it, and what their journals say.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -98,18 +99,22 @@ impl Run {
     /// Whatever failed, in the words of the defects' catalogue: claims, steps that claim nothing, what is always watched.
     pub(crate) fn failed(&self) -> Result<Vec<String>> {
         let mut failed = Vec::new();
-        let mut step = String::new();
+        let mut steps: BTreeMap<String, String> = BTreeMap::new();
         for event in self.events()? {
             let what = &event["what"];
             let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             if let Some(begun) = what.get("step") {
-                step = word(&begun["verb"]);
+                steps.insert(word(&begun["index"]), word(&begun["verb"]));
             }
             if let Some(judged) = what.get("judged").filter(|judged| judged["verdict"] == "failed") {
                 failed.push(word(&judged["claim"]));
             }
-            if what.get("step_done").is_some_and(|done| done["verdict"] == "failed") && step != "expect" {
-                failed.push(step.clone());
+            if let Some(done) = what.get("step_done").filter(|done| done["verdict"] == "failed") {
+                let verb = steps.get(&word(&done["index"])).cloned().unwrap_or_default();
+                // A step of claims, or one that holds others, fails because of what it holds.
+                if !["expect", "parallel", "repeat", "use", "while"].contains(&verb.as_str()) {
+                    failed.push(verb);
+                }
             }
             if let Some(watched) = what.get("watched") {
                 failed.push(word(&watched["what"]));

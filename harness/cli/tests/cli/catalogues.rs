@@ -81,8 +81,13 @@ fn the_schema_is_json_for_scenarios() {
     let said = fleetproof(&["schema"]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
     let schema: Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!(schema["type"], "object");
-    let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        (&schema["else"]["$ref"], &schema["then"]["$ref"]),
+        (&"#/$defs/Scenario".into(), &"#/$defs/Fragment".into())
+    );
+    let scenario = &schema["$defs"]["Scenario"];
+    assert_eq!(scenario["type"], "object");
+    let keys: Vec<&String> = scenario["properties"].as_object().unwrap().keys().collect();
     insta::assert_snapshot!(keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(" "));
 }
 

@@ -71,7 +71,7 @@ fn reported(run: &str) -> Texts {
 fn scenario(path: &str) -> Scenario {
     let mut sources = Sources::new();
     let file = sources.add(path, std::fs::read_to_string(here().join(path)).unwrap());
-    fleetproof_language::read(&sources, file).unwrap()
+    fleetproof_language::read(&sources, file).unwrap().scenario().clone()
 }
 
 /// The password of a person, as a run draws it.

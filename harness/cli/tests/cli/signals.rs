@@ -13,7 +13,7 @@ pub(crate) fn waiting(folder: &Folder) -> Running {
     let journal = folder.join("run/scenarios/A wait in vain/run.jsonl");
     until("the first step is done", || {
         let text = std::fs::read_to_string(&journal).ok()?;
-        text.contains("\"step_done\":{\"index\":1").then_some(())
+        text.contains("\"step_done\":{\"index\":\"1\"").then_some(())
     });
     running
 }

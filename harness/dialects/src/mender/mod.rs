@@ -21,6 +21,7 @@ mod transport;
 pub mod updates;
 pub mod users;
 
+pub use fleetproof_wire::http::Request;
 pub use knock::{Key, identity_text};
 pub use session::{Session, Standing, TenantRef};
 
@@ -28,7 +29,6 @@ use crate::answer::{Answer, DialectError, Result, Token};
 use crate::watch::{Exchange, Watch};
 use bytes::Bytes;
 use fleetproof_claims::model::Surfaces;
-use fleetproof_wire::http::Request;
 use fleetproof_world::{Name, World};
 use ledger::Ledger;
 use serde_json::Value;

@@ -5,6 +5,7 @@ mod configure;
 mod decommission;
 mod deploy;
 mod door;
+pub(crate) mod http;
 mod onboard;
 mod people;
 mod reject;
@@ -13,7 +14,8 @@ mod upload;
 mod wait;
 
 use crate::outcome::Ending;
-use crate::run::{Result, Run};
+use crate::run::{Result, Run, Stop};
+use crate::texts::Gaps;
 use fleetproof_journal::What;
 use fleetproof_language::{Located, Outcome, Step};
 use std::time::Duration;
@@ -24,8 +26,8 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// How long the slow ones may take (`enroll`, `onboard`).
 const WITHIN_SLOW: Duration = Duration::from_secs(60);
 
-/// Carries out one step that is no `expect`.
-pub(crate) async fn carry_out(run: &Run, step: &Located<Step>) -> Result<Ending> {
+/// Carries out one step that is no `expect` and holds no others. `gaps` fills the texts that are made while running.
+pub(crate) async fn carry_out(run: &Run, step: &Located<Step>, gaps: &Gaps<'_>) -> Result<Ending> {
     match &step.value {
         Step::Enroll(step) => door::enroll(run, step).await,
         Step::Knock(step) => door::knock(run, step).await,
@@ -44,11 +46,15 @@ pub(crate) async fn carry_out(run: &Run, step: &Located<Step>) -> Result<Ending>
         Step::Deploy(step) => deploy::deploy(run, step).await,
         Step::Abort(step) => abort::abort(run, step).await,
         Step::WaitUntil(step) => wait::wait_until(run, step).await,
+        Step::Http(step) => http::http(run, step, gaps).await,
         Step::Log(step) => {
-            run.shared.emit("engine", run.place(step.span), What::Note { text: step.text.value.clone() });
-            Ok(Ending::passed(step.text.value.clone()))
+            let text = gaps.text(&step.text);
+            run.shared.emit("engine", run.place(step.span), What::Note { text: text.clone() });
+            Ok(Ending::passed(text))
         }
-        Step::Expect(_) => Ok(Ending::passed("")),
+        Step::While(_) | Step::Parallel(_) | Step::Repeat(_) | Step::Use(_) | Step::Expect(_) => {
+            Err(Stop::Broken(format!("`{}` is no step by itself", step.verb())))
+        }
     }
 }
 

@@ -93,6 +93,7 @@ pub(crate) async fn switch(run: &Run, step: &Located<UserAt>) -> Result<Ending> 
     let result = match run.mender.switch(&at_home, &into).await {
         Ok(session) => {
             run.people.keep(person, tenant, session);
+            run.own.whereabouts.insert(person.clone(), tenant.clone());
             Ok(())
         }
         Err(error) => {
