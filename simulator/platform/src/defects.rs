@@ -8,6 +8,8 @@
 pub enum DefectId {
     /// The pool is looked at in one transaction and carved in the next.
     PoolCheckThenAct,
+    /// The pool is looked at in one transaction and a child's limit raised in the next.
+    RaiseCheckThenAct,
     /// A limit is not carved out of the pool when a tenant is created.
     CarveForgotten,
     /// The token of a removed user stays good.
@@ -136,6 +138,8 @@ macro_rules! catalogue {
 catalogue! {
     PoolCheckThenAct "pool-check-then-act" "P3" pool:
         "Two tenants created at once can both get the last of the provider's pool.";
+    RaiseCheckThenAct "raise-check-then-act" "P3" pool:
+        "Two tenants whose limits are raised at once can both get the last of the provider's pool.";
     CarveForgotten "carve-forgotten" "P3" pool:
         "A new tenant's limit is not taken from the provider's pool.";
     RemovedUserKeepsToken "removed-user-keeps-token" "P5" access:

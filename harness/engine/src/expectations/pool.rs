@@ -19,6 +19,12 @@ pub(super) async fn attempt(run: &Run, over_by: u32, callers: u32) -> Result<See
     let whole = run.limits.get(Run::PROVIDER).unwrap_or(0);
     let own = run.mender.tenant_info(&provider).await?.row.device_count;
     let reserve = whole - carved(run, &provider).await? - own;
+    if reserve < 0 {
+        let text = format!("{} reads its children's limits: {reserve} is left of a pool of {whole}", provider.who());
+        let seq = run.shared.emit("engine", None, What::Note { text });
+        let wrong = vec![format!("the children's limits add up to {}, the pool is {whole}", whole - own - reserve)];
+        return Ok(Seen::of(Proof::of(expected).evidence([seq]), 1, wrong, "pool held"));
+    }
     if reserve < 1 {
         let text = format!("nothing is left of the pool of {whole}: nothing shows that the last unit can be given");
         return Ok(Seen::Hidden(Proof::of(expected).actual(text)));

@@ -312,10 +312,17 @@ async fn update_child(
     At(id): At<String>,
     Body(update): Body<ChildUpdate>,
 ) -> Answer<StatusCode> {
+    let limit = wanted_limit(update.device_limit, update.device_limits)?;
+    let checked = app.defect(DefectId::RaiseCheckThenAct);
+    if checked && let Some(limit) = limit {
+        let mut tx = app.begin().await?;
+        let has = child_of(&mut tx, &user, &id).await?.int("lim")?;
+        app.commit(tx).await?;
+        look_at_pool(&app, &user.tenant, limit - has).await?;
+    }
     let mut tx = app.begin().await?;
     let child = child_of(&mut tx, &user, &id).await?;
     let mut change = Vec::new();
-    let limit = wanted_limit(update.device_limit, update.device_limits)?;
     let name = update.name.unwrap_or(child.text("name")?);
     check_name(&name)?;
     let taken = "select count(*) as n from tenants where parent_id = $1 and name = $2 and id <> $3";
@@ -326,7 +333,13 @@ async fn update_child(
         change.push(format!("name: {name}"));
     }
     if let Some(limit) = limit {
-        set_limit(&mut tx, &child, limit).await?;
+        if checked {
+            let unchecked = "update tenants set lim = lim - $2, carved = carved + $2 where id = $1 and lim <> -1";
+            tx.execute(unchecked, args![&user.tenant, limit - child.int("lim")?]).await?;
+            tx.execute("update tenants set lim = $2 where id = $1", args![&id, limit]).await?;
+        } else {
+            set_limit(&mut tx, &child, limit).await?;
+        }
         change.push(format!("device_limit: {} -> {limit}", child.int("lim")?));
     }
     let set = "update tenants set name = $2, updated_at = $3 where id = $1";

@@ -49,6 +49,20 @@ fn pool_check_then_act() {
 }
 
 #[test]
+fn raise_check_then_act() {
+    shows(DefectId::RaiseCheckThenAct, async |_, family| {
+        // Two children at once want 150 more of the 200 that are left.
+        let raise = async |child: &str, limit: u32| {
+            let path = format!("{TENANTS}/{child}/child");
+            family.pia.put(&path, &json!({ "device_limit": limit })).await.status
+        };
+        let (acme, globex) = tokio::join!(raise(&family.acme, 450), raise(&family.globex, 650));
+        assert!(acme == 204 || globex == 204);
+        acme == 204 && globex == 204 && reserve(&family.pia).await < 0
+    });
+}
+
+#[test]
 fn carve_forgotten() {
     shows(DefectId::CarveForgotten, async |_, family| reserve(&family.pia).await != 200);
 }
