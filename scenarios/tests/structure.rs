@@ -82,10 +82,12 @@ fn files() -> Vec<(String, PathBuf)> {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
+            // In a second working tree `.git` is a file that names the first one's place.
+            if matches!(name, "target" | ".git" | ".fleetproof") {
+                continue;
+            }
             if path.is_dir() {
-                if !matches!(name, "target" | ".git" | ".fleetproof") {
-                    folders.push(path);
-                }
+                folders.push(path);
             } else if !name.ends_with(".snap.new") {
                 found.push((path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), path));
             }
