@@ -1,12 +1,35 @@
 //! Randomness as a tree of named streams: a draw never depends on what others drew before it.
 
-use rand::{RngCore, SeedableRng};
+use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A stream of random numbers. Its algorithm is fixed (`ChaCha8`), so that a seed means the same in
 /// every version.
 pub type Stream = ChaCha8Rng;
+
+/// What links draw.
+pub(crate) trait RandomStreamExt {
+    /// Between nothing and `most`, both included, in µs; nothing is drawn when there is no choice.
+    fn up_to(&mut self, most: Duration) -> Duration;
+
+    /// Yes for `share` millionths of the draws; nothing is drawn when there is no choice.
+    fn happens(&mut self, share: u32) -> bool;
+}
+
+impl RandomStreamExt for Stream {
+    fn up_to(&mut self, most: Duration) -> Duration {
+        match u64::try_from(most.as_micros()).unwrap_or(u64::MAX) {
+            0 => Duration::ZERO,
+            most => Duration::from_micros(self.gen_range(0..=most)),
+        }
+    }
+
+    fn happens(&mut self, share: u32) -> bool {
+        share > 0 && self.gen_range(0..1_000_000) < share
+    }
+}
 
 /// A node in the tree of random streams: a seed and the path that led here.
 #[derive(Clone, Debug)]

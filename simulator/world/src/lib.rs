@@ -22,15 +22,20 @@
 //! assert_eq!(elapsed.micros(), 3_600_000_000);
 //! ```
 
+mod carrier;
 mod clock;
 mod entropy;
+mod linked;
+mod links;
 mod memory;
 mod net;
+mod pace;
 mod runtime;
 mod tcp;
 
 pub use clock::{Clock, Stamp, rfc3339};
 pub use entropy::{Seeds, Stream as RandomStream};
+pub use links::{Ends, FaultId, LinkCounters, LinkFault, Links, Slow};
 pub use net::{Incoming, Io, Name, Network, Stream};
 pub use runtime::Runtime;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,7 +21,7 @@ const LATENCY: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    listeners: Mutex<BTreeMap<String, mpsc::UnboundedSender<(Stream, Name)>>>,
+    listeners: Mutex<BTreeMap<Name, mpsc::UnboundedSender<(Stream, Name)>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -35,28 +35,53 @@ impl Memory {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("somebody listens at `{name}` already")));
         }
         let (sender, incoming) = mpsc::unbounded_channel();
-        listeners.insert(name.to_owned(), sender);
+        listeners.insert(name.into(), sender);
         Ok(incoming)
     }
 
-    pub(crate) async fn connect(&self, from: &str, to: &str) -> io::Result<Stream> {
+    /// The dialled end, what tears the connection, and the two names.
+    pub(crate) async fn connect(&self, from: &str, to: &str) -> io::Result<(End, Tear, Name, Name)> {
         tokio::time::sleep(LATENCY).await; // SYN
         let refused = || io::Error::new(io::ErrorKind::ConnectionRefused, format!("nobody listens at `{to}`"));
-        let ours = {
+        let from = Name::from(from);
+        let (ours, tear, to) = {
             let (up, down) = (Arc::<Pipe>::default(), Arc::<Pipe>::default());
             let theirs = Box::new(End { reads: up.clone(), writes: down.clone(), timer: None });
             let listeners = lock(&self.listeners);
-            let listener = listeners.get(to).ok_or_else(refused)?;
-            listener.send((theirs, from.into())).map_err(|_| refused())?;
-            Box::new(End { reads: down, writes: up, timer: None })
+            let (to, listener) = listeners.get_key_value(to).ok_or_else(refused)?;
+            listener.send((theirs, from.clone())).map_err(|_| refused())?;
+            let tear = Tear([Arc::downgrade(&up), Arc::downgrade(&down)]);
+            (End { reads: down, writes: up, timer: None }, tear, to.clone())
         };
         tokio::time::sleep(LATENCY).await; // SYN, ACK
-        Ok(ours)
+        Ok((ours, tear, from, to))
     }
 }
 
 #[derive(Default)]
 struct Pipe(Mutex<State>);
+
+/// Both pipes of a connection, for whoever tears it.
+#[derive(Debug)]
+pub(crate) struct Tear([Weak<Pipe>; 2]);
+
+impl Tear {
+    /// Both ends read and write an error from now on, and what was under way is lost. `false`: it had ended before.
+    pub(crate) fn tear(&self) -> bool {
+        let mut torn = false;
+        for pipe in self.0.iter().filter_map(Weak::upgrade) {
+            let mut pipe = lock(&pipe.0);
+            torn |= !(pipe.torn || pipe.finished && pipe.deaf);
+            pipe.torn = true;
+            pipe.queue.clear();
+            pipe.buffered = 0;
+            let wakers = [pipe.reader.take(), pipe.writer.take()];
+            drop(pipe);
+            wakers.into_iter().flatten().for_each(Waker::wake);
+        }
+        torn
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -66,12 +91,14 @@ struct State {
     finished: bool,
     /// The reader is gone: writers are told so.
     deaf: bool,
+    /// The connection was reset.
+    torn: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
 /// One end of a connection: reads one pipe, writes the other.
-struct End {
+pub(crate) struct End {
     reads: Arc<Pipe>,
     writes: Arc<Pipe>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -96,6 +123,9 @@ impl AsyncRead for End {
         let me = self.get_mut();
         loop {
             let mut pipe = lock(&me.reads.0);
+            if pipe.torn {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
             let now = Instant::now();
             let mut got = false;
             while buf.remaining() > 0 {
@@ -138,6 +168,9 @@ impl AsyncRead for End {
 impl AsyncWrite for End {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let mut pipe = lock(&self.writes.0);
+        if pipe.torn {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         if pipe.deaf || pipe.finished {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }

@@ -1,5 +1,7 @@
 //! One network, two ways: in-memory pipes with latency, or TCP on loopback. Callers cannot tell.
 
+use crate::linked::Linked;
+use crate::links::{Links, Sever};
 use crate::memory::Memory;
 use crate::tcp::Tcp;
 use std::io;
@@ -23,7 +25,10 @@ pub type Incoming = mpsc::UnboundedReceiver<(Stream, Name)>;
 
 /// The run's network. Clones are the same network.
 #[derive(Clone, Debug)]
-pub struct Network(Kind);
+pub struct Network {
+    kind: Kind,
+    links: Links,
+}
 
 #[derive(Clone, Debug)]
 enum Kind {
@@ -35,13 +40,19 @@ impl Network {
     /// Pipes in memory, each way 1 ms long, for runs in virtual time.
     #[must_use]
     pub fn memory() -> Self {
-        Self(Kind::Memory(Arc::default()))
+        Self { kind: Kind::Memory(Arc::default()), links: Links::default() }
     }
 
     /// TCP on 127.0.0.1, ports chosen by the system.
     #[must_use]
     pub fn tcp() -> Self {
-        Self(Kind::Tcp(Arc::default()))
+        Self { kind: Kind::Tcp(Arc::default()), links: Links::default() }
+    }
+
+    /// What can be wrong between those who dial and those who listen.
+    #[must_use]
+    pub const fn links(&self) -> &Links {
+        &self.links
     }
 
     /// Listens at `name`. Dropping the receiver ends it: later dials are refused.
@@ -49,7 +60,7 @@ impl Network {
     /// # Errors
     /// `AddrInUse` when somebody listens there already; what the system says on TCP.
     pub async fn listen(&self, name: &str) -> io::Result<Incoming> {
-        match &self.0 {
+        match &self.kind {
             Kind::Memory(memory) => memory.listen(name),
             Kind::Tcp(tcp) => tcp.listen(name, SocketAddr::from(([127, 0, 0, 1], 0))).await,
         }
@@ -60,7 +71,7 @@ impl Network {
     /// # Errors
     /// As [`listen`](Self::listen); `Unsupported` in memory, which has no sockets.
     pub async fn listen_at(&self, name: &str, at: SocketAddr) -> io::Result<Incoming> {
-        match &self.0 {
+        match &self.kind {
             Kind::Memory(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "the in-memory network has no sockets")),
             Kind::Tcp(tcp) => tcp.listen(name, at).await,
         }
@@ -69,18 +80,34 @@ impl Network {
     /// Dials `to` as `from`.
     ///
     /// # Errors
-    /// `ConnectionRefused` when nobody listens there; what the system says on TCP.
+    /// `ConnectionRefused` when nobody listens there; `TimedOut` when the link between the two is cut for too long; what
+    /// the system says on TCP.
     pub async fn connect(&self, from: &str, to: &str) -> io::Result<Stream> {
-        match &self.0 {
-            Kind::Memory(memory) => memory.connect(from, to).await,
-            Kind::Tcp(tcp) => tcp.connect(to).await,
+        let seen = self.links.generation();
+        let mut is_sound = seen == 0;
+        if !is_sound {
+            let (from, to) = (from.into(), to.into());
+            is_sound = self.links.faults(&from, &to).is_empty();
+            self.links.dial(&from, &to).await?;
         }
+        let seen = if is_sound { seen } else { 0 };
+        Ok(match &self.kind {
+            Kind::Memory(memory) => {
+                let (stream, tear, from, to) = memory.connect(from, to).await?;
+                Box::new(Linked::new(stream, self.links.note(from, to, Sever::Memory(tear)), seen))
+            }
+            Kind::Tcp(tcp) => {
+                let (stream, tear) = tcp.connect(to).await?;
+                let noted = self.links.note(from.into(), to.into(), Sever::Tcp(tear));
+                Box::new(Linked::new(stream, noted, seen))
+            }
+        })
     }
 
     /// The socket address behind a name, on TCP while somebody listens there.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
-        match &self.0 {
+        match &self.kind {
             Kind::Memory(_) => None,
             Kind::Tcp(tcp) => tcp.address(name),
         }

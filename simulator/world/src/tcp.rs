@@ -4,7 +4,10 @@ use crate::net::{Incoming, Name, Stream};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -40,16 +43,76 @@ impl Tcp {
         Ok(incoming)
     }
 
-    pub(crate) async fn connect(&self, to: &str) -> io::Result<Stream> {
+    pub(crate) async fn connect(&self, to: &str) -> io::Result<(Socket, Tear)> {
         let address = self
             .address(to)
             .ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionRefused, format!("nobody listens at `{to}`")))?;
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Box::new(stream))
+        let stream = Arc::new(stream);
+        let tear = Tear(Arc::downgrade(&stream));
+        Ok((Socket(stream), tear))
     }
 
     pub(crate) fn address(&self, name: &str) -> Option<SocketAddr> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+}
+
+/// The dialled end of a connection. Whoever tears it needs it too.
+pub(crate) struct Socket(Arc<TcpStream>);
+
+/// What tears a connection.
+#[derive(Debug)]
+pub(crate) struct Tear(Weak<TcpStream>);
+
+impl Tear {
+    /// Resets it: the system tells both ends. `false`: it had ended before.
+    pub(crate) fn tear(&self) -> bool {
+        self.0.upgrade().is_some_and(|stream| rustix::net::connect_unspec(&*stream).is_ok())
+    }
+}
+
+/// A connection that was reset here reads as reset, not as one that was never made.
+fn reset(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::NotConnected { io::ErrorKind::ConnectionReset.into() } else { error }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.poll_read_ready(cx)).map_err(reset)?;
+            match self.0.try_read(buf.initialize_unfilled()) {
+                Ok(read) => {
+                    buf.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(reset(error))),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx)).map_err(reset)?;
+            match self.0.try_write(data) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written.map_err(reset)),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match rustix::net::shutdown(&*self.0, rustix::net::Shutdown::Write) {
+            Ok(()) | Err(rustix::io::Errno::NOTCONN) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error.into())),
+        }
     }
 }

@@ -1,26 +1,9 @@
-//! One suite for both networks: what holds on loopback TCP in real time must hold in memory in
-//! virtual time.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Connections on a network that is well.
 
+use super::pair;
 use fleetproof_world::{Runtime, World};
 use std::io::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-/// Makes one test per network out of each async function.
-macro_rules! on_both_networks {
-    ($($name:ident),* $(,)?) => {
-        mod in_memory {
-            $(#[test] fn $name() {
-                fleetproof_world::Runtime::virtual_time().unwrap().block_on(async { super::$name(fleetproof_world::World::simulated(1)).await });
-            })*
-        }
-        mod on_tcp {
-            $(#[test] fn $name() {
-                fleetproof_world::Runtime::real_time().unwrap().block_on(async { super::$name(fleetproof_world::World::on_sockets(1)).await });
-            })*
-        }
-    };
-}
 
 on_both_networks!(
     bytes_arrive_in_order,
@@ -33,13 +16,6 @@ on_both_networks!(
     two_listeners_of_two_names_do_not_meet,
     half_a_connection_can_be_closed,
 );
-
-async fn pair(world: &World) -> (fleetproof_world::Stream, fleetproof_world::Stream) {
-    let mut incoming = world.net.listen("server").await.unwrap();
-    let client = world.net.connect("client", "server").await.unwrap();
-    let (server, _) = incoming.recv().await.unwrap();
-    (client, server)
-}
 
 async fn bytes_arrive_in_order(world: World) {
     let (mut client, mut server) = pair(&world).await;
