@@ -7,7 +7,7 @@ use crate::run::Run;
 use crate::shared::Shared;
 use crate::texts::Own;
 use crate::walk::Walk;
-use crate::{Settings, setup, watch};
+use crate::{Settings, release, setup, watch};
 use fleetproof_dialects::Token;
 use fleetproof_dialects::mender::Mender;
 use fleetproof_journal::{Journal, Secret, Secrets, Verdict, What};
@@ -97,7 +97,7 @@ async fn bring_up(
     let run = Run {
         people: People::new(passwords, &mender, shared),
         mender,
-        fleet: Fleet::new(&world, shared, &plan.population),
+        fleet: Fleet::new(&world, shared, &plan.population, release::key(&plan, &world.seeds).map(|key| key.check())),
         ids: Kept::new(vec![None; plan.population.devices.len()]),
         accepted: Kept::default(),
         limits: Kept::default(),

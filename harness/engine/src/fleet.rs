@@ -2,7 +2,7 @@
 
 use crate::kept::Kept;
 use crate::shared::{Eyes, Shared};
-use fleetproof_devices::{DeviceConfig, Key, Order, Shelf, SimulatedBody, run_device};
+use fleetproof_devices::{DeviceConfig, Flaky, Key, Nature, Order, ReleaseCheck, Shelf, SimulatedBody, run_device};
 use fleetproof_plan::Population;
 use fleetproof_world::{Name, World};
 use std::collections::BTreeMap;
@@ -33,11 +33,13 @@ struct Waiting {
     phase: Duration,
     jitter: u32,
     boot_time: Duration,
+    nature: Nature,
 }
 
 impl Fleet {
-    /// The planned devices, none of them started.
-    pub(crate) fn new(world: &World, shared: &Shared, population: &Population) -> Self {
+    /// The planned devices, none of them started. `release`: what they tell releases by.
+    pub(crate) fn new(world: &World, shared: &Shared, population: &Population, release: Option<ReleaseCheck>) -> Self {
+        let release = release.map(Arc::new);
         let (mut orders, mut waiting) = (Vec::new(), Vec::new());
         for device in &population.devices {
             let (sender, receiver) = mpsc::unbounded_channel();
@@ -51,6 +53,12 @@ impl Fleet {
                 phase: device.phase,
                 jitter: device.jitter,
                 boot_time: device.boot_time,
+                nature: Nature {
+                    skew_ms: device.skew_ms,
+                    flaky: device.flaky.map(|(offline, gap)| Flaky { offline, gap }),
+                    bandwidth: device.bandwidth,
+                    release: release.clone(),
+                },
             }));
         }
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -77,6 +85,7 @@ impl Fleet {
                 jitter: waiting.jitter,
                 boot_time: waiting.boot_time,
                 shelf: self.shelf.clone(),
+                nature: waiting.nature,
             };
             let body = SimulatedBody::new(config.name.clone(), &waiting.runs);
             let eyes = Eyes(self.shared.clone());

@@ -27,6 +27,12 @@ pub struct DeviceRecord {
     pub knocked: Option<(Stamp, u16, Seq)>,
     /// When it last had an update poll answered with success.
     pub served: Option<Stamp>,
+    /// How often it had.
+    pub polls: u64,
+    /// When its token was last refused.
+    pub token_refused: Option<Stamp>,
+    /// It did not come up, and nothing can save it.
+    pub died: Option<Seq>,
     /// The version that it runs, as it knows itself, and whether it came up healthy.
     pub running: String,
     /// Whether the last boot was healthy.
@@ -99,6 +105,7 @@ impl Record {
                 self.polls += 1;
                 if (200..300).contains(status) {
                     record.served = Some(at);
+                    record.polls += 1;
                 }
             }
             DeviceEvent::Knocked { status } => record.knocked = Some((at, *status, seq)),
@@ -116,6 +123,8 @@ impl Record {
                     update.moved = at;
                 }
             }
+            DeviceEvent::TokenRefused => record.token_refused = Some(at),
+            DeviceEvent::Died { .. } => record.died = Some(seq),
             DeviceEvent::Retired { status } => record.retired = Some((*status, seq)),
             DeviceEvent::Offered { deployment, artifact } => {
                 let update = record.update(deployment, at);

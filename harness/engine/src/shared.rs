@@ -22,6 +22,7 @@ struct Inner {
     changes: Mutex<Vec<Change>>,
     canaries: Mutex<BTreeMap<String, Vec<String>>>,
     changed: Notify,
+    faults: Mutex<Faults>,
     tally: Mutex<Tally>,
 }
 
@@ -31,6 +32,14 @@ struct Tally {
     claims: u32,
     attempts: u32,
     broken: u32,
+}
+
+/// Faults that the harness put on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Faults {
+    on: usize,
+    /// The event that says that the last one was lifted.
+    lifted: Option<Seq>,
 }
 
 /// A change that the platform acknowledged, and the audit entries that it calls for.
@@ -65,6 +74,7 @@ impl Shared {
             changes: Mutex::default(),
             canaries: Mutex::default(),
             changed: Notify::new(),
+            faults: Mutex::default(),
             tally: Mutex::default(),
         }))
     }
@@ -129,6 +139,24 @@ impl Shared {
     /// From now on nobody but the people of `tenant` may read `word`.
     pub(crate) fn declare_canary(&self, tenant: &str, word: &str) {
         lock(&self.0.canaries).entry(tenant.to_owned()).or_default().push(word.to_owned());
+    }
+
+    /// A fault was put on.
+    pub(crate) fn fault_put(&self) {
+        lock(&self.0.faults).on += 1;
+    }
+
+    /// A fault was lifted, as the event says.
+    pub(crate) fn fault_lifted(&self, seq: Seq) {
+        let mut faults = lock(&self.0.faults);
+        faults.on = faults.on.saturating_sub(1);
+        faults.lifted = Some(seq);
+    }
+
+    /// How many faults are on, and the event that says that the last one before was lifted.
+    pub(crate) fn faults(&self) -> (usize, Option<Seq>) {
+        let faults = *lock(&self.0.faults);
+        (faults.on, faults.lifted)
     }
 
     /// Returns when a device did something worth an event, or at `deadline`.

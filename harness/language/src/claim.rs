@@ -187,6 +187,13 @@ claims! {
             /// Whose logs; `provider` too.
             tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::TenantOrProvider), 1), Required("whose logs: `tenants: [acme]`");
         }
+        /// All that the platform answered with yes is there, read back by its owner.
+        Acknowledged = "acknowledged", Safety + Active, [P7, P11, A6] {
+            /// Whose; `provider` too.
+            tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::TenantOrProvider), 1), Required("whose: `tenants: [acme]`");
+            /// How many of them may be lost.
+            lost: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may be lost: `lost: 0`");
+        }
         /// These are the platform's counters as the tenant reads them and as its provider does.
         Counts = "counts", Eventual, [P3, P10] {
             /// The tenant.

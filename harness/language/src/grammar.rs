@@ -61,6 +61,8 @@ pub(crate) enum Shape {
     Duration(u64),
     Size,
     Share,
+    /// Bytes per second.
+    Bandwidth,
     YesNo,
     Word(&'static Words),
     /// A new name.
@@ -156,6 +158,8 @@ pub(crate) enum Refers {
     Tag,
     /// A part of an answer that an earlier step saved.
     Saved,
+    /// Device groups, selections, tenants, `platform`.
+    End,
 }
 
 /// A type of the language that is a block in the file.

@@ -11,6 +11,7 @@
 mod check;
 mod claim;
 mod diagnostic;
+mod fault;
 mod flow;
 mod fragment;
 mod grammar;
@@ -34,17 +35,19 @@ mod step;
 mod suggest;
 mod template;
 mod tree;
+mod trouble;
 mod words;
 
 pub use check::{check, read};
 pub use claim::{Claim, Class, Skip};
 pub use diagnostic::{CODES, Diagnostic};
+pub use fault::{Fault, Partition, Reset, Slow};
 pub use flow::{Background, Parallel, Repeat, While};
 pub use fragment::Use;
 pub use http::{Http, Query, one};
 pub use live::{Json, Live, Piece};
 pub use reference::reference;
-pub use scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection, Tenant, User};
+pub use scenario::{Artifact, Devices, Flaky, Platform, Provider, Scenario, Selection, Tenant, User};
 pub use schema::schema;
 pub use script::{Row as MatrixRow, Script, Var, fragments};
 pub use source::{Located, Span, Table};

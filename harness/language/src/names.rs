@@ -133,6 +133,7 @@ impl Refers {
             Self::Deployment => named == Named::Deployment,
             Self::Tag => named == Named::Tag,
             Self::Saved => named == Named::Saved,
+            Self::End => matches!(named, Named::Devices | Named::Selection | Named::Tenant),
         }
     }
 }
@@ -331,6 +332,9 @@ impl Names {
                 }
                 continue;
             }
+            if *refers == Refers::End && name == "platform" {
+                continue;
+            }
             let kinds = [
                 Named::Tenant,
                 Named::User,
@@ -366,7 +370,8 @@ impl Names {
         let limit = if refers.is_ordered() { before } else { self.declared.len() };
         let mut seen = BTreeSet::new();
         let known = self.declared[..limit].iter().filter(|it| refers.to(it.named) && it.seen_by(number));
-        let known = known.map(|it| it.name.as_str());
+        let platform = (refers == Refers::End).then_some("platform");
+        let known = known.map(|it| it.name.as_str()).chain(platform);
         let known: Vec<&str> = known.filter(|name| seen.insert(*name)).take(MOST_KNOWN).collect();
         let name = short(name);
         let (code, message, label, what) = match refers {
@@ -402,6 +407,12 @@ impl Names {
                 format!("nothing before this step saves `{name}`"),
                 "no `http` above has it under `save`",
                 "saved values",
+            ),
+            Refers::End => (
+                "unknown-end",
+                format!("no devices and no tenant are called `{name}`"),
+                "not declared under `devices`, `selections` or `platform.tenants`",
+                "ends",
             ),
             Refers::Tag => (
                 "unknown-tag",

@@ -71,6 +71,18 @@ pub(crate) fn size(text: &str) -> Result<u64, Wrong> {
     if bytes > LARGEST { Err(Wrong::TooLarge) } else { Ok(bytes) }
 }
 
+/// Bytes per second of `32 KiB/s`.
+pub(crate) fn bandwidth(text: &str) -> Result<u64, Wrong> {
+    match text.strip_suffix("/s") {
+        Some(bytes) => size(bytes),
+        // A size, or something that is none either.
+        None => match size(text) {
+            Ok(_) => Err(Wrong::Unit(split(text)?.1.to_owned())),
+            Err(wrong) => Err(wrong),
+        },
+    }
+}
+
 /// Millionths of `10%`.
 pub(crate) fn share(text: &str) -> Result<u32, Wrong> {
     let (number, unit) = split(text)?;

@@ -346,9 +346,10 @@ impl Content for u32 {
 
 impl Content for u64 {
     fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let bytes = reader.quantity(node, at, quantity::size)?;
+        let is_rate = matches!(at.shape, Shape::Bandwidth);
+        let bytes = reader.quantity(node, at, if is_rate { quantity::bandwidth } else { quantity::size })?;
         if bytes == 0 {
-            reader.out_of_range(node, at, "at least 1 B");
+            reader.out_of_range(node, at, if is_rate { "at least 1 B/s" } else { "at least 1 B" });
             return None;
         }
         Some(bytes)
@@ -644,6 +645,7 @@ impl<'a> Reader<'a> {
         let (units, space): (&[&str], _) = match at.shape {
             Shape::Size => (&["KiB", "B", "MiB", "GiB"], " "),
             Shape::Share => (&["%"], ""),
+            Shape::Bandwidth => (&["KiB/s", "B/s", "MiB/s", "GiB/s"], " "),
             _ => (&["s", "ms", "m", "h", "d"], ""),
         };
         let examples: Vec<String> = units.iter().take(3).map(|unit| format!("`{number}{space}{unit}`")).collect();
@@ -663,8 +665,8 @@ impl<'a> Reader<'a> {
             Wrong::Unit(unit) => {
                 let meant = unit.trim();
                 let same = units.iter().find(|known| known.eq_ignore_ascii_case(meant));
-                let help = match same.copied().or_else(|| units.iter().copied().find(|known| meant.starts_with(known)))
-                {
+                let near = |known: &&str| meant.starts_with(known) || known.strip_suffix("/s") == Some(meant);
+                let help = match same.copied().or_else(|| units.iter().copied().find(near)) {
                     Some(known) => format!("write `{number}{space}{known}`"),
                     None => format!("units here: {units_text}"),
                 };
@@ -681,6 +683,7 @@ impl<'a> Reader<'a> {
             Wrong::TooLarge => {
                 let most = match at.shape {
                     Shape::Size => "at most `1 GiB`",
+                    Shape::Bandwidth => "at most `1 GiB/s`",
                     Shape::Share => "from `0%` to `100%`",
                     _ => "at most `365d`",
                 };

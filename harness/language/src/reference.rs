@@ -138,6 +138,7 @@ fn takes(shape: &Shape) -> String {
         Shape::Duration(_) => "duration".to_owned(),
         Shape::Size => "size".to_owned(),
         Shape::Share => "share".to_owned(),
+        Shape::Bandwidth => "bandwidth".to_owned(),
         Shape::YesNo => "`true` or `false`".to_owned(),
         Shape::Word(words) if words.code == Row::WORDS.code => "`P1`–`P13`, `A1`–`A10`, `B1`–`B7`".to_owned(),
         Shape::Word(words) => words.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" "),
@@ -157,6 +158,7 @@ fn takes(shape: &Shape) -> String {
             Refers::Deployment => "deployment",
             Refers::Tag => "label",
             Refers::Saved => "saved value",
+            Refers::End => "device group, selection, tenant or `platform`",
         }
         .to_owned(),
         Shape::Steps { .. } => "list: step".to_owned(),

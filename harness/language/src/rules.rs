@@ -11,6 +11,7 @@ use crate::source::{Located, Span};
 use crate::standing;
 use crate::step::{Expect, Outcome, Step, WaitUntil};
 use crate::suggest;
+use crate::trouble;
 use crate::words::{Refusal, Role, Row, Starts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
         rules.step(step);
     }
     rules.mistakes.extend(flow::check(&scenario.steps));
+    rules.mistakes.extend(trouble::check(scenario, &rules.population));
     if !seen.broken_steps {
         rules.mistakes.extend(standing::check(scenario, &rules.population));
         rules.judged();
@@ -283,7 +285,7 @@ impl<'s> Rules<'s> {
             return;
         }
         let (who, tenants): (_, BTreeSet<&str>) = match step {
-            Step::Claim(it) | Step::Reject(it) | Step::Decommission(it) | Step::Enroll(it) => {
+            Step::Claim(it) | Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) | Step::Enroll(it) => {
                 (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
             }
             Step::Deploy(it) => {
@@ -301,6 +303,7 @@ impl<'s> Rules<'s> {
             | Step::Configure(_)
             | Step::Knock(_)
             | Step::Abort(_)
+            | Step::Fault(_)
             | Step::WaitUntil(_)
             | Step::While(_)
             | Step::Parallel(_)
@@ -332,9 +335,12 @@ impl<'s> Rules<'s> {
     /// Names that a step changes.
     fn subjects(&self, step: &'s Step) -> Vec<&'s str> {
         match step {
-            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Reject(it) | Step::Decommission(it) => {
-                names(&it.devices)
-            }
+            Step::Enroll(it)
+            | Step::Knock(it)
+            | Step::Claim(it)
+            | Step::Reject(it)
+            | Step::Revoke(it)
+            | Step::Decommission(it) => names(&it.devices),
             Step::Onboard(it) => names(&it.tenants),
             Step::Suspend(it) | Step::Resume(it) | Step::Remove(it) => names(&it.tenants),
             Step::Upload(it) => std::iter::once(it.artifact.as_str()).chain(names(&it.tenants)).collect(),
@@ -347,6 +353,7 @@ impl<'s> Rules<'s> {
                 std::iter::once(it.deployment.as_str()).chain(names(devices)).collect()
             }
             Step::WaitUntil(_)
+            | Step::Fault(_)
             | Step::While(_)
             | Step::Parallel(_)
             | Step::Repeat(_)
@@ -371,6 +378,7 @@ impl<'s> Rules<'s> {
             Claim::Barred { devices, like } => std::iter::once(like.as_str()).chain(names(devices)).collect(),
             Claim::Quota { tenants, .. }
             | Claim::Audit { tenants }
+            | Claim::Acknowledged { tenants, .. }
             | Claim::Onboarded { tenants, .. }
             | Claim::Removed { tenants }
             | Claim::Alive { tenants } => names(tenants),
@@ -498,6 +506,7 @@ fn fixed(step: &Located<Step>) -> Duration {
             WaitUntil::Elapsed(elapsed) => elapsed.r#for.value,
             WaitUntil::Progress(_) => Duration::ZERO,
         },
+        Step::Fault(fault) => fault.held_for().map_or(Duration::ZERO, |time| time.value),
         Step::Expect(expect) => expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),
         Step::Repeat(it) => all_fixed(&it.steps).saturating_mul(it.times.value),
         step => step.inside().into_iter().map(all_fixed).max().unwrap_or_default(),

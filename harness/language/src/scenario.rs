@@ -117,6 +117,8 @@ block! {
         pub size: Located<u64> = Shape::Size, Required("the size of the payload: `size: 64 KiB`");
         /// What goes wrong on a device that takes it.
         pub misbehaves: Option<Located<Misbehaviour>> = Shape::Word(Misbehaviour::WORDS), Otherwise("nothing");
+        /// It bears the signature of a key whose other half all devices have. As soon as one artifact does, devices install nothing that does not.
+        pub signed: bool = Shape::YesNo, Otherwise("false");
     }
 }
 
@@ -137,8 +139,24 @@ block! {
         pub jitter: Option<Located<u32>> = Shape::Share, Otherwise("0%");
         /// How long they take to boot.
         pub boot_time: Option<Located<Duration>> = Shape::Duration(1), Otherwise("1s");
+        /// By how much their clocks are ahead or behind at the most, drawn for each: it stands in what they write down, and a link that has expired by their clock they do not follow.
+        pub clock_skew: Option<Located<Duration>> = Shape::Duration(1), Otherwise("0s");
+        /// They lose their network from time to time, each at its own times.
+        pub flaky: Option<Located<Flaky>> = Shape::Block(Flaky::BLOCK), Otherwise("never");
+        /// How much each can send, and receive (in the types: bytes per second).
+        pub bandwidth: Option<Located<u64>> = Shape::Bandwidth, Otherwise("unlimited");
         /// Labels, for selections.
         pub tags: Vec<Located<String>> = Shape::List(&Shape::Declares(Named::Tag), 1), Otherwise("none");
+    }
+}
+
+block! {
+    /// How devices lose their network.
+    pub struct Flaky {
+        /// The share of the time without network (in the types: millionths).
+        pub offline: Located<u32> = Shape::Share, Required("the share of the time without network: `offline: 10%`");
+        /// How long they are without it each time.
+        pub r#for: Located<Duration> = Shape::Duration(1), Required("how long each time: `for: 5s`");
     }
 }
 

@@ -122,6 +122,9 @@ fn exact(it: &Shape, defined: &mut Map<String, Value>) -> Value {
         Shape::Duration(_) => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$", "examples": ["30s"] }),
         Shape::Size => json!({ "type": "string", "pattern": "^[0-9]+ (B|KiB|MiB|GiB)$", "examples": ["64 KiB"] }),
         Shape::Share => json!({ "type": "string", "pattern": "^(100|[0-9]{1,2})%$", "examples": ["10%"] }),
+        Shape::Bandwidth => {
+            json!({ "type": "string", "pattern": "^[0-9]+ (B|KiB|MiB|GiB)/s$", "examples": ["32 KiB/s"] })
+        }
         Shape::YesNo => json!({ "type": "boolean" }),
         Shape::Word(words) => json!({ "enum": words.words }),
         Shape::List(..) | Shape::Steps { .. } | Shape::Branches => {

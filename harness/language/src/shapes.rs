@@ -60,6 +60,7 @@ impl Reader<'_> {
             (Shape::Word(words), _) => Some(format!("words here: {}", suggest::list(words.words.iter().copied()))),
             (Shape::Duration(_), _) => Some("a number and a unit: `30s`".to_owned()),
             (Shape::Size, _) => Some("a number and a unit: `64 KiB`".to_owned()),
+            (Shape::Bandwidth, _) => Some("a number and a unit: `32 KiB/s`".to_owned()),
             (Shape::Share, _) => Some("a number and a unit: `10%`".to_owned()),
             (Shape::Choice(block), _) if block.name != "Step" => {
                 let kinds = suggest::list(block.keys.iter().map(|key| key.word));
@@ -100,6 +101,7 @@ fn takes(shape: &Shape) -> &'static str {
         Shape::Duration(_) => "a duration",
         Shape::Size => "a size",
         Shape::Share => "a share",
+        Shape::Bandwidth => "a bandwidth",
         Shape::YesNo => "`true` or `false`",
         Shape::Word(words) => words.one,
         Shape::Declares(_) | Shape::Refers(_) => "a name",

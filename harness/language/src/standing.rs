@@ -105,12 +105,17 @@ impl<'s> Follow<'s, '_> {
             Step::RemoveUser(it) | Step::Switch(it) => {
                 self.inside(named(std::slice::from_ref(&it.tenant)), &it.outcome);
             }
-            Step::Enroll(it) | Step::Knock(it) | Step::Claim(it) | Step::Reject(it) | Step::Decommission(it) => {
+            Step::Enroll(it)
+            | Step::Knock(it)
+            | Step::Claim(it)
+            | Step::Reject(it)
+            | Step::Revoke(it)
+            | Step::Decommission(it) => {
                 self.inside(self.of_devices(&it.devices), &it.outcome);
             }
             Step::Deploy(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
             Step::Expect(it) => it.claims.iter().for_each(|claim| self.claim(claim)),
-            Step::Abort(_) | Step::WaitUntil(_) | Step::Http(_) | Step::Log(_) => {}
+            Step::Abort(_) | Step::Fault(_) | Step::WaitUntil(_) | Step::Http(_) | Step::Log(_) => {}
         }
     }
 
@@ -191,6 +196,7 @@ impl<'s> Follow<'s, '_> {
             Claim::Isolation { between: tenants, .. }
             | Claim::Quota { tenants, .. }
             | Claim::Audit { tenants }
+            | Claim::Acknowledged { tenants, .. }
             | Claim::Alive { tenants } => named(tenants),
             Claim::Access { tenant, .. } | Claim::Counts { tenant, .. } => named(std::slice::from_ref(tenant)),
             Claim::Online { devices } | Claim::Updated { devices, .. } | Claim::Reported { devices } => {

@@ -2,6 +2,7 @@
 
 use crate::claim::Claim;
 use crate::diagnostic::Diagnostic;
+use crate::fault::Fault;
 use crate::flow::{Parallel, Repeat, While};
 use crate::fragment::Use;
 use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
@@ -110,6 +111,8 @@ macro_rules! kinds {
     };
 }
 
+pub(crate) use {kinds, verbs};
+
 verbs! {
     /// One step: exactly one verb.
     pub enum Step {
@@ -121,6 +124,8 @@ verbs! {
         Claim(ByDevices) = "claim",
         /// Devices are turned down.
         Reject(ByDevices) = "reject",
+        /// The tokens of devices are ended, in the middle of whatever they do. They are still accepted: each gets in anew.
+        Revoke(ByDevices) = "revoke",
         /// Devices are gone for good.
         Decommission(ByDevices) = "decommission",
         /// Tenants come into being.
@@ -145,6 +150,8 @@ verbs! {
         Deploy(Deploy) = "deploy",
         /// A deployment is stopped.
         Abort(Abort) = "abort",
+        /// Something goes wrong between the parties, and is put right again.
+        Fault(Fault) = "fault" choice,
         /// The only waiting there is, beside the `within` of an `expect`.
         WaitUntil(WaitUntil) = "wait_until" choice,
         /// Steps during which something is held.
@@ -182,7 +189,7 @@ block! {
 }
 
 block! {
-    /// `enroll`, `knock`, `claim`, `reject`, `decommission`.
+    /// `enroll`, `knock`, `claim`, `reject`, `revoke`, `decommission`.
     pub struct ByDevices with outcome: Outcome {
         /// The devices: groups and selections.
         pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
@@ -310,13 +317,16 @@ block! {
 }
 
 impl Step {
-    /// Who acts and what is due; `wait_until`, `log`, `expect` and what holds other steps have none.
+    /// Who acts and what is due; `fault`, `wait_until`, `log`, `expect` and what holds other steps have none.
     #[must_use]
     pub const fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Enroll(it) | Self::Knock(it) | Self::Claim(it) | Self::Reject(it) | Self::Decommission(it) => {
-                Some(&it.value.outcome)
-            }
+            Self::Enroll(it)
+            | Self::Knock(it)
+            | Self::Claim(it)
+            | Self::Reject(it)
+            | Self::Revoke(it)
+            | Self::Decommission(it) => Some(&it.value.outcome),
             Self::Onboard(it) => Some(&it.value.outcome),
             Self::Suspend(it) | Self::Resume(it) | Self::Remove(it) => Some(&it.value.outcome),
             Self::Configure(it) => Some(&it.value.outcome),
@@ -326,6 +336,7 @@ impl Step {
             Self::Deploy(it) => Some(&it.value.outcome),
             Self::Abort(it) => Some(&it.value.outcome),
             Self::WaitUntil(_)
+            | Self::Fault(_)
             | Self::While(_)
             | Self::Parallel(_)
             | Self::Repeat(_)

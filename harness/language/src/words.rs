@@ -44,6 +44,7 @@ words!(
         FailsInstall = "fails_install": "must end rolled back",
         FailsCommit = "fails_commit": "must end rolled back",
         BadChecksum = "bad_checksum": "must never be installed",
+        BadSignature = "bad_signature": "must never be installed",
         WrongDeviceType = "wrong_device_type": "must never be installed",
         FailsRollback = "fails_rollback": "nothing can save the device, the platform must say so",
         CrashesAfterCommit = "crashes_after_commit": "nothing can save the device, the platform must say so",

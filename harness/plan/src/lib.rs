@@ -94,6 +94,11 @@ fn named_seeds(name: &str, seed: u64) -> Seeds {
     Seeds::new(seed).child("scenarios").child(name)
 }
 
+/// Fills `bytes` from the stream called `name`.
+pub fn draw(seeds: &Seeds, name: &str, bytes: &mut [u8]) {
+    rand::RngCore::fill_bytes(&mut seeds.stream(name), bytes);
+}
+
 /// The first capability that the scenario's words need and the platform lacks.
 fn missing(scenario: &Scenario, capabilities: &[&str], clock: ClockKind) -> Option<String> {
     let needs_provider = scenario.platform.provider.is_some();

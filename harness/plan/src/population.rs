@@ -32,6 +32,12 @@ pub struct PlannedDevice {
     pub jitter: u32,
     /// How long it takes to boot.
     pub boot_time: Duration,
+    /// By how many ms its clock is ahead; behind when negative.
+    pub skew_ms: i64,
+    /// The share of its time without network, in millionths, and for how long each time.
+    pub flaky: Option<(u32, Duration)>,
+    /// How many bytes per second it can send, and receive.
+    pub bandwidth: Option<u64>,
     /// What it shows at the door.
     pub identity: BTreeMap<String, String>,
 }
@@ -60,7 +66,11 @@ impl Population {
                 let index = u32::try_from(population.devices.len()).unwrap_or(u32::MAX);
                 let mut stream = seeds.child("devices").stream(&name);
                 let poll_ms = u64::try_from(poll.as_millis()).unwrap_or(u64::MAX).max(1);
+                let skew = devices.clock_skew.as_ref().map(|skew| skew.value);
                 population.devices.push(PlannedDevice {
+                    skew_ms: skew_ms(skew, &mut seeds.child("devices").child(&name).stream("clock_skew")),
+                    flaky: devices.flaky.as_ref().map(|flaky| (flaky.offline.value, flaky.r#for.value)),
+                    bandwidth: devices.bandwidth.as_ref().map(|bandwidth| bandwidth.value),
                     phase: Duration::from_millis(stream.gen_range(0..poll_ms)),
                     identity: identity(&name, index, stream.r#gen(), canary(seeds, &devices.tenant)),
                     name,
@@ -141,6 +151,12 @@ impl Population {
     }
 }
 
+/// Somewhere between so much behind and so much ahead.
+fn skew_ms(most: Option<Duration>, draws: &mut impl Rng) -> i64 {
+    let most = most.map_or(0, |most| i64::try_from(most.as_millis()).unwrap_or(i64::MAX / 2));
+    if most == 0 { 0 } else { draws.gen_range(-most..=most) }
+}
+
 /// `share` millionths of `whole`, to the nearest device, but never none of some.
 fn share_of(whole: usize, share: u32) -> usize {
     let exact = whole as u64 * u64::from(share);
@@ -195,6 +211,9 @@ mod tests {
             poll: None,
             jitter: None,
             boot_time: None,
+            clock_skew: None,
+            flaky: None,
+            bandwidth: None,
             tags: names(tags),
         };
         let table =
@@ -240,6 +259,15 @@ mod tests {
         assert_eq!(small.devices[5].phase, large.devices[50].phase);
         let other = Population::draw(&scenario(5, vec![("beta", beta())]), &Seeds::new(2));
         assert_ne!(small.devices[0].phase, other.devices[0].phase);
+    }
+
+    #[test]
+    fn clocks_are_ahead_and_behind_within_their_skew() {
+        let mut draws = Seeds::new(1).stream("clock_skew");
+        let skews: Vec<i64> = (0..1000).map(|_| skew_ms(Some(Duration::from_secs(60)), &mut draws)).collect();
+        assert!(skews.iter().all(|skew| (-60_000..=60_000).contains(skew)));
+        assert!(skews.iter().any(|skew| *skew > 50_000) && skews.iter().any(|skew| *skew < -50_000));
+        assert_eq!(skew_ms(None, &mut draws), 0);
     }
 
     proptest! {

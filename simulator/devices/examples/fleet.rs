@@ -5,7 +5,9 @@
 //! ```
 
 use bytes::Bytes;
-use fleetproof_devices::{DEVICE_TYPE, DeviceConfig, DeviceEvent, Image, Key, Order, Shelf, SimulatedBody, run_device};
+use fleetproof_devices::{
+    DEVICE_TYPE, DeviceConfig, DeviceEvent, Image, Key, Nature, Order, Shelf, SimulatedBody, run_device,
+};
 use fleetproof_wire::image::update_artifact;
 use fleetproof_world::{Runtime, Stamp, World};
 use http_body_util::{BodyExt, Full};
@@ -69,6 +71,7 @@ async fn fleet(devices: u32) {
             jitter: 0,
             boot_time: Duration::from_secs(5),
             shelf: shelf.clone(),
+            nature: Nature::default(),
         };
         let key = Key::from_stream(&mut world.seeds.stream(&name));
         let counted = counted.clone();

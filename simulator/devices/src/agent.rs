@@ -3,12 +3,14 @@
 use crate::body::{Body, BodyCall, Cause, Health};
 use crate::config::{DeviceConfig, Order};
 use crate::event::{DeviceEvent, Witness};
+use crate::flaky::{Trouble, flicker, link};
 use crate::key::Key;
 use crate::machine::{Effect, Input, Machine, Question, Record};
 use crate::request::{self, Offer};
 use bytes::Bytes;
 use fleetproof_wire::http::{Request, Response, exchange};
-use fleetproof_world::{Stream, World};
+use fleetproof_world::{Stream, World, rfc3339};
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
@@ -51,12 +53,32 @@ pub fn run_device<B: Body, W: Witness>(
         payload: Bytes::new(),
     };
     async move {
+        let trouble = troubles(&agent);
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
             _ = agent.run(orders) => {}
+            () = trouble => {}
         }
     }
+}
+
+/// What is wrong with the device's own link, for as long as it runs; most have nothing of it, and it costs them nothing.
+fn troubles<B: Body, W: Witness>(agent: &Agent<B, W>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let (world, nature) = (agent.world.clone(), &agent.config.nature);
+    let (flaky, bandwidth) = (nature.flaky, nature.bandwidth);
+    if flaky.is_none() && bandwidth.is_none() {
+        return Box::pin(std::future::pending());
+    }
+    let ends = link(&agent.config.name, &agent.config.server);
+    let narrow = bandwidth.map(|bandwidth| Trouble::narrow(&world, &ends, bandwidth));
+    Box::pin(async move {
+        match flaky {
+            Some(flaky) => flicker(world, ends, flaky).await,
+            None => std::future::pending().await,
+        }
+        drop(narrow);
+    })
 }
 
 pub(crate) struct Agent<B, W> {
@@ -151,7 +173,11 @@ impl<B: Body, W: Witness> Agent<B, W> {
             match boot.health {
                 Health::Healthy => break,
                 Health::Unhealthy => {}
-                Health::Dead => return Err(Dead),
+                Health::Dead => {
+                    let version = self.body.running().to_owned();
+                    self.saw(DeviceEvent::Died { version });
+                    return Err(Dead);
+                }
             }
         }
         let factory = || Record { artifact: format!("factory-{}", self.config.version), ..Record::default() };
@@ -170,7 +196,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
         self.polls += 1;
         match answer.status {
             401 => {
-                self.is_accepted = false;
+                self.token_refused();
                 self.knock().await;
             }
             200 => {
@@ -263,7 +289,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
             }
             Effect::SendLog => {
                 let why = self.record().update.as_ref().map(|update| update.why.clone());
-                let messages = [(self.world.clock.rfc3339(), why.unwrap_or_default())];
+                let messages = [(rfc3339(self.now_ms()), why.unwrap_or_default())];
                 judge(self.ask(request::log(&deployment, &messages)).await.as_ref())
             }
             Effect::Reauthenticate => {
@@ -363,8 +389,18 @@ impl<B: Body, W: Witness> Agent<B, W> {
         if answer.status != 401 {
             return Some(answer);
         }
-        self.is_accepted = false;
+        self.token_refused();
         if self.authenticate().await { self.send(self.with_token(request)).await } else { Some(answer) }
+    }
+
+    fn token_refused(&mut self) {
+        self.is_accepted = false;
+        self.saw(DeviceEvent::TokenRefused);
+    }
+
+    /// The time by its own clock, in ms since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.world.clock.unix_ms().saturating_add_signed(self.config.nature.skew_ms)
     }
 
     /// One connection, one request. `None` when there was no answer, which a witness is told.

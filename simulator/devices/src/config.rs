@@ -1,6 +1,8 @@
 //! What a device is told before it starts, and while it runs.
 
+use crate::flaky::Flaky;
 use crate::shelf::Shelf;
+use fleetproof_wire::signature::ReleaseCheck;
 use fleetproof_world::Name;
 use rand::Rng;
 use std::collections::BTreeMap;
@@ -34,6 +36,22 @@ pub struct DeviceConfig {
     pub boot_time: Duration,
     /// Where the devices of a run share what all of them download. `Shelf::default()` is one of its own.
     pub shelf: Shelf,
+    /// What is peculiar to it.
+    pub nature: Nature,
+}
+
+/// What is peculiar to a device. By default: nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Nature {
+    /// By how many ms its clock is ahead of the world's; behind when negative. It stands in what the device writes down,
+    /// and a download link that has expired by this clock is not followed.
+    pub skew_ms: i64,
+    /// It loses its network from time to time.
+    pub flaky: Option<Flaky>,
+    /// How many bytes per second it can send, and receive.
+    pub bandwidth: Option<u64>,
+    /// It installs only what is signed by this key.
+    pub release: Option<Arc<ReleaseCheck>>,
 }
 
 impl DeviceConfig {
@@ -93,6 +111,7 @@ mod tests {
             jitter,
             boot_time: Duration::ZERO,
             shelf: Shelf::default(),
+            nature: Nature::default(),
         }
     }
 

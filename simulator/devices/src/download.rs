@@ -7,10 +7,15 @@ use crate::machine::{Brings, Input};
 use crate::request::{Offer, split_uri};
 use crate::shelf::{Parcel, Receipt};
 use fleetproof_wire::http::{Connection, Request, Response};
+use fleetproof_world::rfc3339;
 
 impl<B: Body, W: Witness> Agent<B, W> {
     /// Downloads, verifies, and lays the payload ready to be written.
     pub(crate) async fn fetch(&mut self, offer: &Offer) -> Input {
+        if let Some(expire) = offer.expire_ms.filter(|expire| *expire <= self.now_ms()) {
+            let (expire, now) = (rfc3339(expire), rfc3339(self.now_ms()));
+            return Input::Failed(format!("the link has expired at {expire}, and it is {now} by the device's clock"));
+        }
         self.saw(DeviceEvent::DownloadStarted { deployment: offer.deployment.clone() });
         let mut receipt = self.config.shelf.receive(&offer.artifact_id);
         let mut tries = 1;
@@ -67,6 +72,9 @@ impl<B: Body, W: Witness> Agent<B, W> {
     /// Whether this device may and can install what it received.
     fn look_into(&mut self, parcel: &Parcel, offer: &Offer) -> Result<Brings, String> {
         let artifact = parcel.opened.as_ref().map_err(Clone::clone)?;
+        if let Some(release) = &self.config.nature.release {
+            parcel.look(release).map_err(|error| error.to_string())?;
+        }
         if artifact.name != offer.artifact {
             return Err(format!("the artifact is called `{}`, not `{}` as offered", artifact.name, offer.artifact));
         }

@@ -20,6 +20,8 @@ pub enum DeviceEvent {
         /// The status code of the last answer: 200 an update, 204 none.
         status: u16,
     },
+    /// The token that it had is not taken any more; it shows its identity again.
+    TokenRefused,
     /// It could not reach the platform.
     Unreachable {
         /// What the network said.
@@ -97,6 +99,11 @@ pub enum DeviceEvent {
         /// The answer's status code.
         status: u16,
         /// The artifact name in it: `factory-<version>` before the first update.
+        version: String,
+    },
+    /// It did not come up, and nothing can save it: it is silent from now on.
+    Died {
+        /// The version that it died of; empty when there was nothing to boot.
         version: String,
     },
     /// It polled a last time and is silent from now on.

@@ -4,6 +4,7 @@ use crate::config::DeviceConfig;
 use crate::key::Key;
 use bytes::Bytes;
 use fleetproof_wire::http::Request;
+use fleetproof_world::read_rfc3339;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -99,6 +100,8 @@ pub(crate) struct Offer {
     /// Under which the artifact lies on the shelf: its id, or its name where there is none.
     pub artifact_id: String,
     pub uri: String,
+    /// Until when the link is good, in ms since 1970, where the platform says so.
+    pub expire_ms: Option<u64>,
 }
 
 impl Offer {
@@ -112,6 +115,7 @@ impl Offer {
             artifact_id: text("/artifact/id").unwrap_or_else(|| artifact.clone()),
             artifact,
             uri: text("/artifact/source/uri")?,
+            expire_ms: text("/artifact/source/expire").and_then(|text| read_rfc3339(&text)),
         })
     }
 }

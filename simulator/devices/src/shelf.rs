@@ -7,8 +7,9 @@
 use bytes::{Bytes, BytesMut};
 use fleetproof_wire::artifact::{self, Artifact};
 use fleetproof_wire::image::{self, PAYLOAD_TYPE};
+use fleetproof_wire::signature::{ReleaseCheck, Unsigned};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// How many artifacts are kept; a run has a handful.
 const ROOM: usize = 32;
@@ -23,6 +24,8 @@ pub(crate) struct Parcel {
     pub bytes: Bytes,
     /// The verified artifact, or why it is none.
     pub opened: Result<Artifact, String>,
+    /// What the first device that looked at the signature found, and with which key.
+    looked: OnceLock<(ReleaseCheck, Result<(), Unsigned>)>,
 }
 
 impl Parcel {
@@ -35,7 +38,18 @@ impl Parcel {
             }
             Ok(artifact)
         });
-        Self { bytes, opened }
+        Self { bytes, opened, looked: OnceLock::new() }
+    }
+
+    /// Looks at the signature; devices that have the same key look once.
+    ///
+    /// # Errors
+    /// Why it is not good.
+    pub fn look(&self, release: &ReleaseCheck) -> Result<(), Unsigned> {
+        let Ok(artifact) = &self.opened else { return Err(Unsigned::Wrong) };
+        let look = || release.look(&artifact.manifest, artifact.signature.as_deref());
+        let (known, found) = self.looked.get_or_init(|| (*release, look()));
+        if known == release { *found } else { look() }
     }
 }
 

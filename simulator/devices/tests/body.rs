@@ -104,7 +104,9 @@ fn what_nothing_can_save_is_never_heard_of_again() {
         assert_eq!(boots(&outcome).last().unwrap(), &("v2".into(), false, trial), "{word}");
         assert_eq!(finished(&outcome), None, "{word}: the deployment stays unfinished");
         assert_eq!(outcome.wire.last().unwrap(), last, "{word}");
-        assert!(matches!(outcome.events.last(), Some(DeviceEvent::Booted { healthy: false, .. })), "{word}");
+        let [.., booted, died] = outcome.events.as_slice() else { panic!("{word}") };
+        assert!(matches!(booted, DeviceEvent::Booted { healthy: false, .. }), "{word}");
+        assert!(matches!(died, DeviceEvent::Died { .. }), "{word}");
     }
 }
 

@@ -106,6 +106,20 @@ pub enum DefectId {
     RemovedTenantKeepsLimit,
     /// The provider's log forgets a removed tenant.
     RemovedTenantForgottenInLog,
+    /// A user is made in one transaction and written to the log in the next, and only the second is kept.
+    UserLostAfterYes,
+    /// An end that is reported twice is kept as a failure.
+    RepeatedEndIsFailure,
+    /// Of two ends that are reported in the same moment one is lost.
+    ReportLostAfterYes,
+    /// A part of a file is told as asked for and sent from the beginning.
+    PartFromTheStart,
+    /// A token stays good when it is revoked.
+    RevokedTokenGood,
+    /// A device that is silent while it installs is shown as a success after a while.
+    SilentDeviceIsSuccess,
+    /// The checksum of a file in an artifact is not kept.
+    ChecksumNotKept,
 }
 
 /// A defect, as the catalogue tells it.
@@ -236,6 +250,20 @@ catalogue! {
         "The limit of a removed tenant is not given back to the provider's pool.";
     RemovedTenantForgottenInLog "removed-tenant-forgotten-in-log" "P1" removed:
         "With a tenant goes what the provider's audit log says of it.";
+    UserLostAfterYes "user-lost-after-yes" "P7" acknowledged:
+        "A new user is answered with yes and written to the log, and is not there.";
+    RepeatedEndIsFailure "repeated-end-is-failure" "P11" reported:
+        "A device that reports its success a second time, since it heard no answer, is kept as a failure.";
+    ReportLostAfterYes "report-lost-after-yes" "P11" acknowledged:
+        "Of devices that report their end in the same second some are answered with yes and forgotten.";
+    PartFromTheStart "part-from-the-start" "P11" updated:
+        "A download that goes on where it broke is sent from its beginning again.";
+    RevokedTokenGood "revoked-token-good" "P1" revoke:
+        "A revoked token of a device stays good until it expires.";
+    SilentDeviceIsSuccess "silent-device-is-success" "P11" reported:
+        "A device that never came back from an installation is shown as a success after a while.";
+    ChecksumNotKept "checksum-not-kept" "P11" acknowledged:
+        "Of an artifact's files another checksum is kept than they have.";
 }
 
 /// All of them.

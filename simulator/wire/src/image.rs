@@ -4,6 +4,7 @@
 //! would carry a real mistake, and both bodies learn it in the same place.
 
 use crate::artifact::{self, Compression, Spec};
+use crate::signature::ReleaseKey;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -170,8 +171,21 @@ fn split(bytes: &[u8]) -> Result<(Header, &[u8]), ImageError> {
 /// An image that misbehaves as `wrong_device_type` is wrapped for [`WRONG_DEVICE_TYPE`].
 #[must_use]
 pub fn update_artifact(artifact_name: &str, image: &Image, size: u64) -> Bytes {
+    // Only names can be refused by the writer, and this file has a good one.
+    artifact::write(&spec(artifact_name, image, size)).unwrap_or_default()
+}
+
+/// The same, signed with `key`. An image that misbehaves as `bad_signature` is signed by a stranger.
+#[must_use]
+pub fn signed_artifact(artifact_name: &str, image: &Image, size: u64, key: &ReleaseKey) -> Bytes {
+    let stranger = image.is("bad_signature").then(|| ReleaseKey::from_seed(&image.seed.to_le_bytes()));
+    let key = stranger.as_ref().unwrap_or(key);
+    artifact::write_signed(&spec(artifact_name, image, size), |manifest| key.sign(manifest)).unwrap_or_default()
+}
+
+fn spec(artifact_name: &str, image: &Image, size: u64) -> Spec {
     let device_type = if image.is("wrong_device_type") { WRONG_DEVICE_TYPE } else { DEVICE_TYPE };
-    let spec = Spec {
+    Spec {
         name: artifact_name.to_owned(),
         device_types: vec![device_type.to_owned()],
         payload_type: PAYLOAD_TYPE.to_owned(),
@@ -180,9 +194,7 @@ pub fn update_artifact(artifact_name: &str, image: &Image, size: u64) -> Bytes {
         clears_provides: vec!["rootfs-image.fleetproof.*".to_owned()],
         compression: Compression::None,
         ..Spec::default()
-    };
-    // Only names can be refused by the writer, and this file has a good one.
-    artifact::write(&spec).unwrap_or_default()
+    }
 }
 
 /// `length` bytes that do not compress, the same for the same seed (xorshift64*).

@@ -6,9 +6,11 @@
 //!   every checksum verified and memory bounded.
 //! * [`image`]: what simulated devices install: a header that travels through the platform, then
 //!   filler.
+//! * [`signature`]: how an artifact is signed, and how a device that has a key looks at that.
 //!
 //! Nothing here knows a clock, a random number or a socket.
 
 pub mod artifact;
 pub mod http;
 pub mod image;
+pub mod signature;

@@ -155,6 +155,18 @@ struct Journey<'a> {
     not_before: Instant,
 }
 
+impl Drop for Journey<'_> {
+    fn drop(&mut self) {
+        let unsent = self.queue.iter().map(|piece| piece.bytes.len()).sum();
+        let (sender, receiver) = self.noted.ends(self.way);
+        for leg in self.legs.values() {
+            if let LinkFault::Slow(slow) = &leg.fault.kind {
+                leg.fault.release(sender, receiver, slow.occupies(unsent));
+            }
+        }
+    }
+}
+
 impl<'a> Journey<'a> {
     fn new(noted: &'a Noted, met: &'a Met, way: Way) -> Self {
         let now = Instant::now();

@@ -116,9 +116,62 @@ pub fn rfc3339(unix_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{milli:03}Z")
 }
 
+/// ms since 1970 of an RFC 3339 text in UTC (`…Z`), with or without a fraction of a second; `None` for anything else.
+#[must_use]
+pub fn read_rfc3339(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let numbers = |text: &str, between: char| -> Option<[u64; 3]> {
+        text.split(between).map(|part| part.parse().ok()).collect::<Option<Vec<_>>>()?.try_into().ok()
+    };
+    let ([year, month, day], [h, m, s]) = (numbers(date, '-')?, numbers(time, ':')?);
+    let is_time = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !is_time || h > 23 || m > 59 || s > 60 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let milli: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    // Days from the civil date, after Howard Hinnant's `days_from_civil`.
+    let y = year - u64::from(month <= 2);
+    let (era, year_of_era) = (y / 400, y % 400);
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    Some(days * 86_400_000 + h * 3_600_000 + m * 60_000 + s * 1_000 + milli)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(ms in 0..253_402_300_800_000_u64) {
+            prop_assert_eq!(read_rfc3339(&rfc3339(ms)), Some(ms));
+        }
+
+        #[test]
+        fn anything_can_be_read(text: String) {
+            let _ = read_rfc3339(&text);
+        }
+    }
+
+    #[test]
+    fn other_fractions_and_nonsense() {
+        assert_eq!(read_rfc3339("2000-02-29T00:00:00Z"), Some(951_782_400_000));
+        assert_eq!(read_rfc3339("2000-02-29T00:00:00.5Z"), Some(951_782_400_500));
+        assert_eq!(read_rfc3339("2000-02-29T00:00:00.123456789Z"), Some(951_782_400_123));
+        for bad in [
+            "",
+            "2000-02-29",
+            "2000-13-01T00:00:00Z",
+            "2000-02-29T00:00:00+01:00",
+            "2000-02-29T24:00:00Z",
+            "a-b-cTd:e:fZ",
+        ] {
+            assert_eq!(read_rfc3339(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn wall_time_is_written_as_rfc_3339() {

@@ -33,7 +33,7 @@ mod pace;
 mod runtime;
 mod tcp;
 
-pub use clock::{Clock, Stamp, rfc3339};
+pub use clock::{Clock, Stamp, read_rfc3339, rfc3339};
 pub use entropy::{Seeds, Stream as RandomStream};
 pub use links::{Ends, FaultId, LinkCounters, LinkFault, Links, Slow};
 pub use net::{Incoming, Io, Name, Network, Stream};

@@ -200,6 +200,13 @@ impl Fault {
         *free = (*free).max(since) + time;
         *free
     }
+
+    /// Gives back what was taken of the line and not used: the connection is gone, and nothing of it is sent any more.
+    pub(crate) fn release(&self, from: &Name, to: &Name, time: Duration) {
+        if let Some(free) = lock(&self.lines).get_mut(&(from.clone(), to.clone())) {
+            *free = free.checked_sub(time).unwrap_or(*free);
+        }
+    }
 }
 
 /// The links of a network. Clones are the same links.

@@ -5,6 +5,7 @@ mod catalogues;
 mod check;
 mod encodings;
 mod failing;
+mod faults;
 mod flow;
 mod hostile;
 mod passing;

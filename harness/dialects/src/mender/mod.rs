@@ -142,6 +142,13 @@ impl Mender {
         &self.inner.gateway
     }
 
+    /// The names of all doors of the platform.
+    #[must_use]
+    pub fn doors(&self) -> Vec<Name> {
+        let operator = self.inner.operator.as_ref().map(|(name, _)| name.clone());
+        std::iter::once(self.inner.gateway.clone()).chain(operator).collect()
+    }
+
     /// The operator of the platform, as somebody who can ask.
     ///
     /// # Errors

@@ -567,7 +567,7 @@ impl Mender {
 #[must_use]
 pub fn canary_artifact(canary: &str) -> ArtifactSpec {
     let image = Image { version: canary.to_owned(), misbehaves: None, seed: 0, affects: 0 };
-    ArtifactSpec { name: canary.to_owned(), image, size: 512 }
+    ArtifactSpec { name: canary.to_owned(), image, size: 512, signed_by: None }
 }
 
 /// Fields that move by themselves.

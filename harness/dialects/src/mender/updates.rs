@@ -4,9 +4,11 @@ use super::session::Session;
 use super::{Call, Door, Mender, created, json, text, unreadable};
 use crate::answer::{DialectError, Result};
 use bytes::Bytes;
+use fleetproof_wire::artifact;
 use fleetproof_wire::http::{Multipart, Request};
 use fleetproof_wire::image;
 pub use fleetproof_wire::image::Image;
+pub use fleetproof_wire::signature::ReleaseKey;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -19,18 +21,31 @@ pub struct ArtifactSpec {
     pub image: Image,
     /// Bytes of the payload.
     pub size: u64,
+    /// The key that it is signed with, if it is.
+    pub signed_by: Option<ReleaseKey>,
 }
 
 impl ArtifactSpec {
     /// The whole file. The same spec gives the same bytes.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
-        image::update_artifact(&self.name, &self.image, self.size)
+        match &self.signed_by {
+            Some(key) => image::signed_artifact(&self.name, &self.image, self.size, key),
+            None => image::update_artifact(&self.name, &self.image, self.size),
+        }
+    }
+
+    /// The files in it, by name: SHA-256 in hexadecimal.
+    #[must_use]
+    pub fn files(&self) -> BTreeMap<String, String> {
+        let payloads = artifact::read(&self.bytes()).map(|artifact| artifact.payloads).unwrap_or_default();
+        payloads.into_iter().flat_map(|payload| payload.files).map(|file| (file.name, file.sha256)).collect()
     }
 
     fn contents(&self) -> String {
         let Image { version, misbehaves, seed, affects } = &self.image;
-        format!("{} {version} {misbehaves:?} {seed} {affects} {}", self.name, self.size)
+        let is_signed = self.signed_by.is_some();
+        format!("{} {version} {misbehaves:?} {seed} {affects} {} {is_signed}", self.name, self.size)
     }
 }
 
@@ -139,6 +154,25 @@ impl Mender {
     pub async fn has_artifact(&self, by: &Session, name: &str) -> Result<bool> {
         let rows = self.pages(by, Call::new("List Artifacts").query("name", name)).await?;
         Ok(rows.iter().any(|row| text(row, "name") == name))
+    }
+
+    /// The ids of all artifacts of the caller's tenant.
+    ///
+    /// # Errors
+    /// As every verb.
+    pub async fn artifacts(&self, by: &Session) -> Result<Vec<String>> {
+        Ok(self.pages(by, Call::new("List Artifacts")).await?.iter().map(|artifact| text(artifact, "id")).collect())
+    }
+
+    /// The files of an artifact as its owner is told: name, and SHA-256 in hexadecimal.
+    ///
+    /// # Errors
+    /// Refused with 404 when there is none.
+    pub async fn artifact_files(&self, by: &Session, id: &str) -> Result<BTreeMap<String, String>> {
+        let shown = self.fetch(by, Call::new("Show Artifact").path(&[("artifact_id", id)])).await?;
+        let updates = shown.get("updates").and_then(Value::as_array).into_iter().flatten();
+        let files = updates.flat_map(|update| update.get("files").and_then(Value::as_array).into_iter().flatten());
+        Ok(files.map(|file| (text(file, "name"), text(file, "checksum"))).collect())
     }
 
     /// Removes an artifact.

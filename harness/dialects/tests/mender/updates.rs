@@ -10,6 +10,7 @@ fn update(name: &str) -> ArtifactSpec {
         name: name.to_owned(),
         image: Image { version: "2.0".to_owned(), misbehaves: None, seed: 1, affects: 1_000_000 },
         size: 4_096,
+        signed_by: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The claims, a file each: what is looked at, and what it must show.
 
 mod access;
+mod acknowledged;
 mod alive;
 mod attempts;
 mod audit;
@@ -146,6 +147,7 @@ async fn on_the_record(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Re
     loop {
         let seen = match &claim.value {
             Claim::Untouched { devices, deployment } => untouched::look(run, devices, deployment),
+            Claim::Acknowledged { tenants, lost } => acknowledged::attempt(run, tenants, lost.value).await?,
             other => Seen::Hidden(Proof::of(other.name()).actual("nothing is recorded about it")),
         };
         let hidden = matches!(seen, Seen::Hidden(_));
@@ -180,6 +182,7 @@ async fn look(run: &Run, claim: &Claim, began: Stamp) -> Result<Seen> {
         }
         Claim::Audit { tenants } => audit::look(run, tenants).await,
         Claim::Untouched { .. }
+        | Claim::Acknowledged { .. }
         | Claim::Isolation { .. }
         | Claim::Access { .. }
         | Claim::Quota { .. }

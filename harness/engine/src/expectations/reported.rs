@@ -3,7 +3,8 @@
 use super::platform_view;
 use crate::proof::{Proof, Seen};
 use crate::run::{Result, Run};
-use fleetproof_language::Located;
+use fleetproof_devices::INCONSISTENT;
+use fleetproof_language::{Located, Misbehaviour};
 use std::collections::BTreeMap;
 
 /// Compares, device by device, what it runs and how each of its updates ended with what the platform shows.
@@ -20,11 +21,36 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen>
             }
         }
     }
+    let forbidden: BTreeMap<String, &str> = run
+        .plan
+        .scenario
+        .artifacts
+        .iter()
+        .filter_map(|(name, artifact)| {
+            let way = artifact.misbehaves.as_ref()?.value;
+            let what = match way {
+                Misbehaviour::BadChecksum => "bad checksum",
+                Misbehaviour::BadSignature => "bad signature",
+                Misbehaviour::WrongDeviceType => "other device type",
+                _ => return None,
+            };
+            Some((name.value.clone(), what))
+        })
+        .collect();
     let (mut wrong, mut evidence) = (Vec::new(), Vec::new());
     run.shared.record(|record| {
         for device in &devices {
             let (seen, name) = (&record.devices[*device as usize], run.name_of(*device));
+            let inconsistent =
+                seen.updates.last().filter(|update| update.finished.as_ref().is_some_and(|end| end.inconsistent));
             match told.get(device) {
+                // What runs on a device that is dead nobody can know; that it is not said to be well stands below.
+                _ if seen.died.is_some() => {}
+                Some(version)
+                    if inconsistent.is_some_and(|update| *version == format!("{}{INCONSISTENT}", update.artifact)) =>
+                {
+                    evidence.extend(seen.told.as_ref().map(|(_, _, seq)| *seq));
+                }
                 Some(version) if *version == seen.running => {
                     evidence.extend(seen.told.as_ref().map(|(_, _, seq)| *seq))
                 }
@@ -39,6 +65,13 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen>
                     ));
                     continue;
                 };
+                if let (Some(way), Some(seq)) = (forbidden.get(&update.artifact), update.install_started) {
+                    wrong.push(format!(
+                        "`{name}` began to install `{}`, whose {way} no device may install (#{seq})",
+                        update.artifact
+                    ));
+                    continue;
+                }
                 let aborted = aborts.get(&update.deployment).copied().unwrap_or(u64::MAX);
                 let late = update.reports.iter().find(|(_, answer, seq)| *seq > aborted && (200..300).contains(answer));
                 if let Some((status, ..)) = late {
@@ -61,6 +94,11 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen>
                         let own = if success { "a success" } else { "a failure" };
                         wrong.push(format!("`{deployment}` on `{name}` was {own}, the platform shows `{status}`"));
                     }
+                    // Nothing can save it: what the platform may not do is to call that a success.
+                    (None, "success" | "already-installed") if seen.died.is_some() => {
+                        wrong.push(format!("`{name}` died of `{deployment}`, the platform shows `{status}`"));
+                    }
+                    (None, _) if seen.died.is_some() => evidence.extend(seen.died),
                     (None, _) => wrong.push(format!("`{name}` is still busy with `{deployment}`")),
                 }
             }

@@ -3,6 +3,7 @@
 use crate::actors::{self, Default};
 use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
+use crate::release;
 use crate::run::{Deployed, Result, Run, Stop};
 use fleetproof_dialects::mender::updates::{ArtifactSpec, Image, Target};
 use fleetproof_journal::What;
@@ -59,7 +60,7 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
 }
 
 /// The file behind an artifact of the scenario: named as declared there, so that reports can speak of it.
-pub(super) fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
+pub(crate) fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
     let declared = run.plan.scenario.artifacts.get(name);
     let declared = declared.ok_or_else(|| Stop::Broken(format!("no artifact is called `{name}`")))?;
     let image = Image {
@@ -68,7 +69,8 @@ pub(super) fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
         seed: run.plan.seed,
         affects: 1_000_000,
     };
-    Ok(ArtifactSpec { name: name.to_owned(), image, size: declared.size.value })
+    let signed_by = release::key(&run.plan, &run.world.seeds).filter(|_| declared.signed);
+    Ok(ArtifactSpec { name: name.to_owned(), image, size: declared.size.value, signed_by })
 }
 
 fn known(run: &Run, device: u32) -> Result<String> {

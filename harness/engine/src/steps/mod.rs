@@ -5,13 +5,17 @@ mod configure;
 mod decommission;
 mod deploy;
 mod door;
+mod fault;
 pub(crate) mod http;
 mod onboard;
 mod people;
 mod reject;
+mod revoke;
 mod tenants;
 mod upload;
 mod wait;
+
+pub(crate) use deploy::artifact;
 
 use crate::outcome::Ending;
 use crate::run::{Result, Run, Stop};
@@ -33,6 +37,8 @@ pub(crate) async fn carry_out(run: &Run, step: &Located<Step>, gaps: &Gaps<'_>) 
         Step::Knock(step) => door::knock(run, step).await,
         Step::Claim(step) => door::claim(run, step).await,
         Step::Reject(step) => reject::reject(run, step).await,
+        Step::Revoke(step) => revoke::revoke(run, step).await,
+        Step::Fault(it) => fault::fault(run, it, step.span).await,
         Step::Decommission(step) => decommission::decommission(run, step).await,
         Step::Onboard(step) => onboard::onboard(run, step).await,
         Step::Suspend(step) => tenants::suspend(run, step).await,

@@ -9,6 +9,7 @@ use super::reach::Reach;
 use crate::Platform;
 use crate::args;
 use crate::audit::Object;
+use crate::defects::DefectId;
 use crate::edge::{At, Body, Can, Page, Params, need};
 use crate::refusal::{Answer, Refusal};
 use crate::rights::PermissionSet;
@@ -81,6 +82,13 @@ impl DeviceOutcome {
             image,
         })
     }
+}
+
+/// Whether a device has been installing for so long that something is wrong.
+fn is_silent(app: &Platform, row: &Row) -> Result<bool, StoreError> {
+    let began = row.maybe_int("started_at")?.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(u64::MAX);
+    let status = row.text("status")?;
+    Ok(matches!(status.as_str(), "installing" | "rebooting") && began < app.now_ms().saturating_sub(8_000))
 }
 
 /// How many devices are how far.
@@ -186,7 +194,11 @@ async fn list_devices(
     let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let mut outcomes = Vec::new();
     for row in page.cut(rows) {
-        outcomes.push(DeviceOutcome::read(&mut tx, &row).await?);
+        let mut outcome = DeviceOutcome::read(&mut tx, &row).await?;
+        if app.defect(DefectId::SilentDeviceIsSuccess) && is_silent(&app, &row)? {
+            outcome.status = "success".to_owned();
+        }
+        outcomes.push(outcome);
     }
     app.commit(tx).await?;
     Ok(page.answer(&outcomes, total))

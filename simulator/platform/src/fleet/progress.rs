@@ -292,7 +292,13 @@ async fn report(
         }
         Ruling::Aborted => return Err(Refusal::conflict("Deployment aborted")),
         Ruling::Illegal => return Err(illegal()),
-        Ruling::Same if from.is_over() => {}
+        Ruling::Same if from.is_over() => {
+            if app.defect(DefectId::RepeatedEndIsFailure) {
+                let sql = "update device_deployments set status = $3 where deployment_id = $1 and device_id = $2";
+                tx.execute(sql, args![&id, &device.id, Progress::Failure.name()]).await?;
+            }
+        }
+        Ruling::Moved if to.is_over() && is_forgotten(&app, &mut tx, &id).await? => {}
         Ruling::Moved if to.is_over() => end(&app, &mut tx, &id, &device.id, to).await?,
         Ruling::Moved | Ruling::Same => {
             tx.execute(
@@ -307,6 +313,16 @@ async fn report(
     }
     app.commit(tx).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether the end of a device is forgotten since another one has just ended.
+async fn is_forgotten(app: &Platform, tx: &mut Transaction, deployment: &str) -> Result<bool, StoreError> {
+    if !app.defect(DefectId::ReportLostAfterYes) {
+        return Ok(false);
+    }
+    let sql =
+        "select device_id from device_deployments where deployment_id = $1 and finished_at > $2 order by device_id";
+    Ok(tx.first(sql, args![deployment, app.now_ms() - 1_000]).await?.is_some())
 }
 
 /// A line of a log.

@@ -182,6 +182,11 @@ async fn create_user(
     for _ in 0..times {
         app.audit(&mut tx, &tenant, &*user, "create", Object::user(&id, &email), None).await?;
     }
+    if app.defect(DefectId::UserLostAfterYes) {
+        drop(tx);
+        tx = app.begin().await?;
+        app.audit(&mut tx, &tenant, &*user, "create", Object::user(&id, &email), None).await?;
+    }
     app.commit(tx).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("users/{id}"))]).into_response())
 }

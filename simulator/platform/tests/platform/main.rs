@@ -13,6 +13,7 @@ mod planted;
 mod planted_ends;
 #[cfg(feature = "seeded-defects")]
 mod planted_fleet;
+mod planted_network;
 mod stock;
 mod strangers;
 mod tenancy;

@@ -8,7 +8,7 @@ use fleetproof_wire::image::{Image, update_artifact};
 use serde_json::{Value, json};
 
 const ARTIFACTS: &str = "/api/management/v1/deployments/artifacts";
-const DEPLOYMENTS: &str = "/api/management/v1/deployments/deployments";
+pub const DEPLOYMENTS: &str = "/api/management/v1/deployments/deployments";
 const NEXT: &str = "/api/devices/v2/deployments/device/deployments/next";
 
 /// A form as mender-cli sends it.

@@ -299,6 +299,26 @@ async fn a_lifted_fault_leaves_nothing_behind(world: World) {
     assert_eq!(world.net.links().open(&ends()), 0);
 }
 
+#[test]
+fn in_memory_a_line_is_not_busy_with_a_connection_that_is_gone() {
+    virtually(async |world| {
+        let mut incoming = world.net.listen("server").await.unwrap();
+        put(&world, slow(Slow { bandwidth: Some(1_000), ..Slow::default() }));
+        let mut client = world.net.connect("client", "server").await.unwrap();
+        let _server = incoming.recv().await.unwrap();
+        client.write_all(&[1; 60_000]).await.unwrap(); // a minute of it
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.net.links().reset(&ends());
+        let began = world.clock.now();
+        let mut client = world.net.connect("client", "server").await.unwrap();
+        let (mut server, _) = incoming.recv().await.unwrap();
+        client.write_all(&[2; 1_000]).await.unwrap();
+        server.read_exact(&mut [0; 1_000]).await.unwrap();
+        let took = world.clock.now().since(began);
+        assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(4), "{took:?}");
+    });
+}
+
 fn virtually<T>(work: impl AsyncFnOnce(World) -> T) -> T {
     Runtime::virtual_time().unwrap().block_on(async { work(World::simulated(1)).await })
 }
