@@ -41,7 +41,18 @@ pub struct Seeds {
 #[derive(Clone, Debug)]
 enum Source {
     Path(Arc<str>),
+    Secret(Secret, Arc<str>),
     System,
+}
+
+/// A root that must not be printed.
+#[derive(Clone, Copy)]
+struct Secret([u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 impl Seeds {
@@ -57,6 +68,12 @@ impl Seeds {
         Self { seed: 0, source: Source::System }
     }
 
+    /// The root of a tree that only who knows `secret` can draw from: for keys that outlive a process.
+    #[must_use]
+    pub fn from_secret(secret: [u8; 32]) -> Self {
+        Self { seed: 0, source: Source::Secret(Secret(secret), "".into()) }
+    }
+
     /// The seed at the root.
     #[must_use]
     pub const fn seed(&self) -> u64 {
@@ -66,7 +83,7 @@ impl Seeds {
     /// Whether the same seed draws the same again.
     #[must_use]
     pub const fn is_seeded(&self) -> bool {
-        matches!(self.source, Source::Path(_))
+        !matches!(self.source, Source::System)
     }
 
     /// The subtree called `name`.
@@ -74,6 +91,7 @@ impl Seeds {
     pub fn child(&self, name: &str) -> Self {
         let source = match &self.source {
             Source::Path(path) => Source::Path(format!("{path}/{name}").into()),
+            Source::Secret(secret, path) => Source::Secret(*secret, format!("{path}/{name}").into()),
             Source::System => Source::System,
         };
         Self { seed: self.seed, source }
@@ -90,6 +108,9 @@ impl Seeds {
                 let key = blake3::hash(&self.seed.to_le_bytes());
                 let hash = blake3::keyed_hash(key.as_bytes(), format!("{path}/{name}").as_bytes());
                 ChaCha8Rng::from_seed(*hash.as_bytes())
+            }
+            Source::Secret(secret, path) => {
+                ChaCha8Rng::from_seed(*blake3::keyed_hash(&secret.0, format!("{path}/{name}").as_bytes()).as_bytes())
             }
             Source::System => {
                 let mut seed = [0; 32];
@@ -122,6 +143,15 @@ mod tests {
     #[test]
     fn a_seed_means_the_same_in_every_version() {
         assert_eq!(Seeds::new(1).child("device").stream("hvac-7").next_u64(), 12_921_445_619_943_590_659);
+    }
+
+    #[test]
+    fn a_secret_draws_the_same_again_and_is_never_printed() {
+        let draw = |secret, name: &str| Seeds::from_secret([secret; 32]).child("key").stream(name).next_u64();
+        assert_eq!(draw(1, "tokens"), draw(1, "tokens"));
+        assert_ne!(draw(1, "tokens"), draw(2, "tokens"));
+        assert_ne!(draw(1, "tokens"), draw(1, "operator"));
+        assert!(!format!("{:?}", Seeds::from_secret([77; 32])).contains("77"));
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod net;
 mod pace;
 mod runtime;
 mod tcp;
+pub mod tls;
 
 pub use clock::{Clock, Stamp, read_rfc3339, rfc3339};
 pub use entropy::{Seeds, Stream as RandomStream};
