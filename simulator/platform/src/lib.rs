@@ -1,6 +1,7 @@
 //! The reference platform: a device-fleet platform with a provider and its tenants, that speaks the Mender API.
 //!
-//! [`Platform::open`] makes one (SQLite in memory), [`Platform::gateway`] is what users and devices reach,
+//! [`Platform::open`] makes one (SQLite in memory), [`Platform::open_in`] one that lasts (in a [`DataFolder`]),
+//! [`Platform::gateway`] is what users and devices reach,
 //! [`Platform::operator_door`] what only its operator reaches, [`Platform::serve`] answers on a network of
 //! [`fleetproof_world`], [`Platform::document`] is its interface as an OpenAPI document.
 //!
@@ -12,6 +13,7 @@
 //! transactions, never into one.
 
 mod audit;
+mod data;
 pub mod defects;
 mod edge;
 mod fleet;
@@ -25,5 +27,6 @@ pub mod store;
 mod tenancy;
 mod tokens;
 
+pub use data::DataFolder;
 pub use passwords::PasswordCost;
 pub use platform::{Founded, NewTenant, Platform, PlatformError, Settings};

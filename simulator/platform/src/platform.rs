@@ -1,17 +1,22 @@
 //! The platform as one value: made, served, and handed to every handler.
 
+use crate::args;
+use crate::data::DataFolder;
 use crate::defects::DefectId;
 use crate::edge;
-use crate::fleet::ObjectStore;
+use crate::fleet::{self, InFolder, ObjectStore, Objects};
 use crate::ids::{Ids, hex};
 use crate::passwords::PasswordCost;
 use crate::proven::Proven;
+use crate::refusal::Refusal;
 use crate::store::{Database, Store, StoreError, Transaction, Tx};
 use crate::tenancy;
 use crate::tokens::Tokens;
-use fleetproof_world::{Clock, Incoming, World};
+use fleetproof_world::{Clock, Incoming, Seeds, World};
 use rand::RngCore;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +82,26 @@ pub enum PlatformError {
     Founding(String),
     /// A token could not be signed.
     Token(String),
+    /// What is kept in a folder cannot be used.
+    Data {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Another process keeps its platform in the folder.
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The number of the process.
+        process: String,
+    },
+}
+
+impl PlatformError {
+    pub(crate) fn data(path: &Path, why: impl fmt::Display) -> Self {
+        Self::Data { path: path.to_owned(), why: why.to_string() }
+    }
 }
 
 impl fmt::Display for PlatformError {
@@ -85,6 +110,12 @@ impl fmt::Display for PlatformError {
             Self::Store(error) => error.fmt(f),
             Self::Founding(why) => write!(f, "the tenant cannot be founded: {why}"),
             Self::Token(why) => write!(f, "the token cannot be signed: {why}"),
+            Self::Data { path, why } => write!(f, "{}: {why}", path.display()),
+            Self::InUse { folder, process } => write!(
+                f,
+                "{}: another process ({process}) keeps its platform in this folder: stop it, or use another folder",
+                folder.display()
+            ),
         }
     }
 }
@@ -112,18 +143,39 @@ impl Platform {
     /// What the database says.
     pub async fn open_on(settings: Settings, database: Database) -> Result<Self, PlatformError> {
         database.migrate().await?;
-        let seeds = settings.world.seeds.child("platform");
+        let keys = settings.world.seeds.clone();
+        Ok(Self::standing_on(settings, database, ObjectStore::in_memory(), &keys))
+    }
+
+    /// A platform that lasts: with all that is in the folder, and with the keys of whoever opened it before, so that
+    /// tokens and links stay good. Bytes that no artifact has, because their process ended at the wrong moment, go away.
+    ///
+    /// # Errors
+    /// What the database or the file system says; an artifact whose bytes are gone.
+    pub async fn open_in(settings: Settings, folder: &DataFolder) -> Result<Self, PlatformError> {
+        let path = folder.database();
+        let told = |error: StoreError| PlatformError::data(&path, error);
+        let database = Database::in_file(&path).map_err(told)?;
+        database.migrate().await.map_err(told)?;
+        let root = folder.objects();
+        let files = InFolder::open(&root).map_err(|error| PlatformError::data(&root, error))?;
+        sweep(&database, &files, &root).await?;
+        Ok(Self::standing_on(settings, database, ObjectStore::InFolder(files), &folder.keys()))
+    }
+
+    fn standing_on(settings: Settings, database: Database, objects: ObjectStore, keys: &Seeds) -> Self {
+        let keys = keys.child("platform");
         let mut operator = [0; 24];
-        seeds.stream("key/operator").fill_bytes(&mut operator);
-        Ok(Self(Arc::new(Parts {
-            tokens: Tokens::new(&seeds),
+        keys.stream("key/operator").fill_bytes(&mut operator);
+        Self(Arc::new(Parts {
+            tokens: Tokens::new(&keys),
             ids: Ids::new(&settings.world),
             operator_token: hex(&operator),
-            objects: ObjectStore::in_memory(),
+            objects,
             knocks: Proven::default(),
             database,
             settings,
-        })))
+        }))
     }
 
     /// Founds a provider: a tenant without parent that may have children. Nothing in the vendor's API makes one.
@@ -142,9 +194,36 @@ impl Platform {
         tenancy::found(self, tenant, false).await
     }
 
+    /// What devices of a tenant show to belong to it; `None` when there is no such tenant.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn tenant_token(&self, tenant_id: &str) -> Result<Option<String>, PlatformError> {
+        let mut tx = self.begin().await?;
+        let row = tx.first("select token from tenants where id = $1 order by id", args![tenant_id]).await?;
+        Ok(row.map(|row| row.text("token")).transpose()?)
+    }
+
+    /// Whether `password` lets the person with this e-mail in.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn lets_in(&self, email: &str, password: &str) -> Result<bool, PlatformError> {
+        let mut tx = self.begin().await?;
+        let row = tx.first("select password from users where email = $1 order by id", args![email]).await?;
+        drop(tx);
+        let sealed = row.map(|row| row.text("password")).transpose()?;
+        Ok(self.0.settings.passwords.opens(sealed.as_deref(), password))
+    }
+
     /// What users and devices reach.
     pub fn gateway(&self) -> axum::Router {
         edge::gateway(self)
+    }
+
+    /// The same, for who comes in with TLS: links that are given there are `https`.
+    pub fn secure_gateway(&self) -> axum::Router {
+        edge::secure_gateway(self)
     }
 
     /// What only the operator reaches: `/api/internal`, with [`operator_token`](Self::operator_token).
@@ -182,6 +261,16 @@ impl Platform {
     /// Makes it so. Other requests may come between after it.
     pub(crate) async fn commit(&self, tx: Transaction) -> Result<(), StoreError> {
         tx.commit().await?;
+        self.work().await;
+        Ok(())
+    }
+
+    /// Makes it so, and forgets the objects whose rows are gone with it. Nobody who leaves half-way can keep them.
+    pub(crate) async fn commit_without(&self, tx: Transaction, objects: &[String]) -> Result<(), Refusal> {
+        tx.commit().await?;
+        for key in objects {
+            self.0.objects.remove(key).await.map_err(Refusal::internal)?;
+        }
         self.work().await;
         Ok(())
     }
@@ -237,4 +326,25 @@ impl Platform {
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
     }
+}
+
+/// Removes the bytes that no artifact has; complains of an artifact without its bytes.
+async fn sweep(database: &Database, files: &InFolder, root: &Path) -> Result<(), PlatformError> {
+    let mut tx = database.begin().await?;
+    let mut wanted = BTreeSet::new();
+    for row in tx.query("select tenant_id, id, size from artifacts order by tenant_id, id", &[]).await? {
+        let key = fleet::key(&row.text("tenant_id")?, &row.text("id")?);
+        let size = files.size(&key).await.map_err(|error| PlatformError::data(root, error))?;
+        if size.and_then(|size| i64::try_from(size).ok()) != Some(row.int("size")?) {
+            let why = "the bytes of this artifact are gone or cut short: restore the folder from a copy";
+            return Err(PlatformError::data(&root.join(key), why));
+        }
+        wanted.insert(key);
+    }
+    for key in files.keys().map_err(|error| PlatformError::data(root, error))? {
+        if !wanted.contains(&key) {
+            files.remove(&key).await.map_err(|error| PlatformError::data(root, error))?;
+        }
+    }
+    Ok(())
 }

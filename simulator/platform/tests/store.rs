@@ -134,6 +134,110 @@ fn sqlite_conforms() {
     Runtime::virtual_time().unwrap().block_on(conform(Database::in_memory().unwrap()));
 }
 
+/// A database file of a test's own, gone with it.
+struct DatabaseFile(std::path::PathBuf);
+
+impl DatabaseFile {
+    fn new(name: &str) -> Self {
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.db", std::process::id()));
+        let file = Self(file);
+        file.remove();
+        file
+    }
+
+    fn open(&self) -> Database {
+        Database::in_file(&self.0).unwrap()
+    }
+
+    /// Why it is not opened, or its tables are not taken.
+    async fn refused(&self) -> String {
+        match Database::in_file(&self.0) {
+            Err(error) => error.to_string(),
+            Ok(database) => database.migrate().await.unwrap_err().to_string(),
+        }
+    }
+
+    fn remove(&self) {
+        for beside in ["", "-wal", "-shm"] {
+            drop(std::fs::remove_file(format!("{}{beside}", self.0.display())));
+        }
+    }
+}
+
+impl Drop for DatabaseFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+#[test]
+fn a_sqlite_file_conforms() {
+    let file = DatabaseFile::new("conforms");
+    Runtime::real_time().unwrap().block_on(conform(file.open()));
+}
+
+#[test]
+fn a_sqlite_file_keeps_what_was_committed_and_is_synced() {
+    let file = DatabaseFile::new("keeps");
+    Runtime::real_time().unwrap().block_on(async {
+        let database = file.open();
+        fresh(&database).await;
+        let mut tx = database.begin().await.unwrap();
+        tx.execute(INSERT, args!["a", 1, Value::Null]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = database.begin().await.unwrap();
+        tx.execute(INSERT, args!["b", 1, Value::Null]).await.unwrap();
+        drop(tx);
+        // As a process that is killed leaves it: nobody closes it before somebody else reads it.
+        let again = file.open();
+        assert_eq!(count(&again).await, 1);
+        let mut tx = again.begin().await.unwrap();
+        let pragma = |row: Vec<fleetproof_platform::store::Row>, name: &str| row[0].value(name).unwrap().clone();
+        let full = tx.query("pragma synchronous", &[]).await.unwrap();
+        assert_eq!(pragma(full, "synchronous"), Value::Int(2), "FULL");
+        let mode = tx.query("pragma journal_mode", &[]).await.unwrap();
+        assert_eq!(pragma(mode, "journal_mode"), Value::Text("wal".to_owned()));
+    });
+}
+
+#[test]
+fn a_file_of_another_version_or_of_somebody_else_is_refused_in_words() {
+    let file = DatabaseFile::new("versions");
+    Runtime::real_time().unwrap().block_on(async {
+        let database = file.open();
+        database.migrate().await.unwrap();
+        let mut tx = database.begin().await.unwrap();
+        tx.batch("update migrations set digest = 'other' where step = 1").await.unwrap();
+        tx.commit().await.unwrap();
+        let refused = database.migrate().await.unwrap_err().to_string();
+        assert!(refused.contains("another build of fleetproof (step 1 differs)"), "{refused}");
+
+        let mut tx = database.begin().await.unwrap();
+        tx.batch("delete from migrations where step = 1; insert into migrations values (99, 'x')").await.unwrap();
+        tx.commit().await.unwrap();
+        drop(database);
+        let refused = file.refused().await;
+        assert!(refused.contains("newer version of fleetproof (step 99"), "{refused}");
+
+        file.remove();
+        std::fs::write(&file.0, "no database at all, but a letter of more than sixteen bytes").unwrap();
+        assert!(file.refused().await.contains("not a database"), "{}", file.refused().await);
+
+        file.remove();
+        let database = file.open();
+        let mut tx = database.begin().await.unwrap();
+        tx.batch("create table letters (id text)").await.unwrap();
+        tx.commit().await.unwrap();
+        drop(database);
+        let other = std::fs::read(&file.0).unwrap();
+        // The mark is in the header: take it away.
+        let unmarked: Vec<u8> =
+            other.iter().enumerate().map(|(at, b)| if (68..72).contains(&at) { 0 } else { *b }).collect();
+        std::fs::write(&file.0, unmarked).unwrap();
+        assert!(file.refused().await.contains("none that fleetproof made"), "{}", file.refused().await);
+    });
+}
+
 #[cfg(feature = "postgres")]
 #[test]
 fn postgres_conforms() {

@@ -1,7 +1,9 @@
 //! What a request says: path, query, body. Everything that will not do is refused as JSON.
 
+use crate::Platform;
 use crate::refusal::Refusal;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -45,6 +47,27 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let path = Path::<T>::from_request_parts(parts, state).await;
         path.map(|Path(value)| Self(value)).map_err(|_| Refusal::bad_request("malformed path"))
+    }
+}
+
+/// Marks what came in with TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Secure;
+
+/// Where the platform is for whoever asks, e.g. `https://fleet.example`: its public URL, or where the request came to.
+#[derive(Debug)]
+pub(crate) struct Origin(pub(crate) String);
+
+impl FromRequestParts<Platform> for Origin {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Platform) -> Result<Self, Self::Rejection> {
+        if let Some(url) = &app.settings().public_url {
+            return Ok(Self(url.trim_end_matches('/').to_owned()));
+        }
+        let scheme = if parts.extensions.get::<Secure>().is_some() { "https" } else { "http" };
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        Ok(Self(format!("{scheme}://{}", host.unwrap_or("localhost"))))
     }
 }
 

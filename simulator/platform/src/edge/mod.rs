@@ -8,7 +8,7 @@ mod paging;
 mod principals;
 mod server;
 
-pub(crate) use extract::{At, Body, LIMIT, Params, collect};
+pub(crate) use extract::{At, Body, LIMIT, Origin, Params, collect};
 pub(crate) use openapi::document;
 pub(crate) use paging::Page;
 pub(crate) use principals::{Can, Device, Operator, User, need};
@@ -31,6 +31,11 @@ pub(crate) fn operator_operations() -> OpenApiRouter<Platform> {
 
 pub(crate) fn gateway(app: &Platform) -> Router {
     envelope::around(gateway_operations().merge(fleet::links()).split_for_parts().0, app)
+}
+
+/// The gateway, for those who come in with TLS.
+pub(crate) fn secure_gateway(app: &Platform) -> Router {
+    gateway(app).layer(axum::Extension(extract::Secure))
 }
 
 pub(crate) fn operator_door(app: &Platform) -> Router {

@@ -7,7 +7,7 @@ use crate::Platform;
 use crate::args;
 use crate::audit::Object;
 use crate::defects::DefectId;
-use crate::edge::{At, Body, Can, Device, Page, Params, need};
+use crate::edge::{At, Body, Can, Device, Origin, Page, Params, need};
 use crate::refusal::{Answer, Refusal};
 use crate::store::{Row, StoreError, Transaction, Tx};
 use axum::Json;
@@ -291,8 +291,7 @@ async fn delete(
     }
     forget(&mut tx, &user.tenant, &id, &name, row.int("size")?).await?;
     app.audit(&mut tx, &user.tenant, &*user, "delete", Object::artifact(&id, &name), None).await?;
-    app.commit(tx).await?;
-    app.objects().remove(&storage::key(&user.tenant, &id)).await.map_err(Refusal::internal)?;
+    app.commit_without(tx, &[storage::key(&user.tenant, &id)]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -305,7 +304,7 @@ async fn delete(
 async fn download(
     State(app): State<Platform>,
     user: Can<need::SeeReleases>,
-    headers: HeaderMap,
+    origin: Origin,
     At(id): At<String>,
 ) -> Answer<Json<Link>> {
     let mut tx = app.begin().await?;
@@ -315,7 +314,7 @@ async fn download(
         find(&mut tx, &user.tenant, &id).await?
     };
     app.commit(tx).await?;
-    storage::link(&app, &headers, &row.text("tenant_id")?, &id).map(Json)
+    storage::link(&app, &origin, &row.text("tenant_id")?, &id).map(Json)
 }
 
 /// The artifacts of a release that are for a device type.
@@ -357,11 +356,11 @@ async fn show_to_device(State(app): State<Platform>, device: Device, At(id): At<
 async fn download_to_device(
     State(app): State<Platform>,
     device: Device,
-    headers: HeaderMap,
+    origin: Origin,
     At(id): At<String>,
 ) -> Answer<Json<Link>> {
     let mut tx = app.begin().await?;
     find(&mut tx, &device.tenant, &id).await?;
     app.commit(tx).await?;
-    storage::link(&app, &headers, &device.tenant, &id).map(Json)
+    storage::link(&app, &origin, &device.tenant, &id).map(Json)
 }

@@ -13,6 +13,7 @@ mod groups;
 mod inventory;
 mod keys;
 mod limits;
+mod object_files;
 mod objects;
 mod outcomes;
 mod progress;
@@ -25,8 +26,9 @@ mod targets;
 mod terms;
 mod upload;
 
+pub(crate) use object_files::{InFolder, private_folder, sync};
 pub(crate) use objects::{ObjectStore, Objects};
-pub(crate) use storage::files_of;
+pub(crate) use storage::{files_of, key};
 
 use crate::Platform;
 use utoipa_axum::router::OpenApiRouter;

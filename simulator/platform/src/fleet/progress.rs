@@ -6,12 +6,12 @@ use super::targets;
 use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
-use crate::edge::{At, Body, Device, Params};
+use crate::edge::{At, Body, Device, Origin, Params};
 use crate::refusal::{Answer, Refusal};
 use crate::store::{Row, StoreError, Transaction, Tx};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ type Provides = BTreeMap<String, String>;
 
 /// What is next for a device that provides this: an offer, or 204. A device that has the artifact already, or for
 /// which there is none, is done with the deployment; it is told about the one after that when it asks again.
-async fn offer(app: &Platform, headers: &HeaderMap, device: &Device, provides: &Provides) -> Answer<Response> {
+async fn offer(app: &Platform, origin: &Origin, device: &Device, provides: &Provides) -> Answer<Response> {
     for name in ["artifact_name", "device_type"] {
         if provides.get(name).is_none_or(String::is_empty) {
             return Err(Refusal::bad_request(format!("{name}: cannot be blank")));
@@ -63,7 +63,7 @@ async fn offer(app: &Platform, headers: &HeaderMap, device: &Device, provides: &
         app.commit(tx).await?;
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    let offered = choose(app, &mut tx, headers, device, provides, &open).await?;
+    let offered = choose(app, &mut tx, origin, device, provides, &open).await?;
     app.commit(tx).await?;
     Ok(match offered {
         Some(offer) => Json(offer).into_response(),
@@ -94,7 +94,7 @@ async fn first_open(app: &Platform, tx: &mut Transaction, device: &Device) -> Re
 async fn choose(
     app: &Platform,
     tx: &mut Transaction,
-    headers: &HeaderMap,
+    origin: &Origin,
     device: &Device,
     provides: &Provides,
     open: &Row,
@@ -133,7 +133,7 @@ async fn choose(
         )
         .await?;
     }
-    let source = Link { method: Some("GET"), ..storage::link(app, headers, &tenant, &id)? };
+    let source = Link { method: Some("GET"), ..storage::link(app, origin, &tenant, &id)? };
     let artifact = OfferedArtifact { id, artifact_name: name, source, device_types_compatible };
     Ok(Some(Offer { id: deployment, artifact }))
 }
@@ -199,10 +199,10 @@ pub(super) async fn end_all(
         ("device_type" = String, Query, description = "What it is.")),
     responses((status = 200, description = "An update.", body = Offer), (status = 204, description = "Nothing."),
         (status = 400, description = "A parameter is missing.")), security(("device" = [])))]
-async fn next_by_query(State(app): State<Platform>, device: Device, headers: HeaderMap, params: Params) -> Answer {
+async fn next_by_query(State(app): State<Platform>, device: Device, origin: Origin, params: Params) -> Answer {
     let one = |name: &str| params.one(name).map(|value| (name.to_owned(), value.to_owned()));
     let provides = ["artifact_name", "device_type"].into_iter().filter_map(one).collect();
-    offer(&app, &headers, &device, &provides).await
+    offer(&app, &origin, &device, &provides).await
 }
 
 /// What is next? (the device tells what it provides)
@@ -213,10 +213,10 @@ async fn next_by_query(State(app): State<Platform>, device: Device, headers: Hea
 async fn next_by_body(
     State(app): State<Platform>,
     device: Device,
-    headers: HeaderMap,
+    origin: Origin,
     Body(provides): Body<Provides>,
 ) -> Answer {
-    offer(&app, &headers, &device, &provides).await
+    offer(&app, &origin, &device, &provides).await
 }
 
 /// What a device asks with.
@@ -235,13 +235,8 @@ struct Question {
     tag = "deployments", request_body = Question,
     responses((status = 200, description = "An update.", body = Offer), (status = 204, description = "Nothing.")),
     security(("device" = [])))]
-async fn next(
-    State(app): State<Platform>,
-    device: Device,
-    headers: HeaderMap,
-    Body(question): Body<Question>,
-) -> Answer {
-    offer(&app, &headers, &device, &question.device_provides).await
+async fn next(State(app): State<Platform>, device: Device, origin: Origin, Body(question): Body<Question>) -> Answer {
+    offer(&app, &origin, &device, &question.device_provides).await
 }
 
 /// What a device reports.

@@ -1,7 +1,6 @@
 //! Releases: all artifacts of one name, and what people say of them. And the room that artifacts take.
 
 use super::artifacts::{self, Artifact};
-use super::objects::Objects;
 use super::storage;
 use crate::Platform;
 use crate::args;
@@ -137,13 +136,10 @@ async fn delete(State(app): State<Platform>, user: Can<need::ChangeReleases>, pa
             let id = row.text("id")?;
             artifacts::forget(&mut tx, &user.tenant, &id, name, row.int("size")?).await?;
             app.audit(&mut tx, &user.tenant, &*user, "delete", Object::artifact(&id, name), None).await?;
-            gone.push(id);
+            gone.push(storage::key(&user.tenant, &id));
         }
     }
-    app.commit(tx).await?;
-    for id in gone {
-        app.objects().remove(&storage::key(&user.tenant, &id)).await.map_err(Refusal::internal)?;
-    }
+    app.commit_without(tx, &gone).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

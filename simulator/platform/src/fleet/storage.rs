@@ -4,7 +4,7 @@ use super::objects::Objects;
 use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
-use crate::edge::{At, Params};
+use crate::edge::{At, Origin, Params};
 use crate::refusal::{Answer, Refusal};
 use crate::store::{StoreError, Transaction, Tx};
 use axum::body::Body;
@@ -26,7 +26,7 @@ pub(super) fn operations() -> OpenApiRouter<Platform> {
 const LIFETIME_S: u64 = 15 * 60;
 
 /// Where an artifact's bytes are.
-pub(super) fn key(tenant: &str, artifact: &str) -> String {
+pub(crate) fn key(tenant: &str, artifact: &str) -> String {
     format!("{tenant}/{artifact}")
 }
 
@@ -53,17 +53,10 @@ fn sealed(app: &Platform, tenant: &str, artifact: &str, expires: u64) -> String 
     format!("storage/{tenant}/{artifact}?expires={expires}")
 }
 
-/// A link to an artifact's bytes. Its origin is the platform's public one, or where this request came to.
-pub(super) fn link(app: &Platform, headers: &HeaderMap, tenant: &str, artifact: &str) -> Result<Link, Refusal> {
+/// A link to an artifact's bytes.
+pub(super) fn link(app: &Platform, Origin(origin): &Origin, tenant: &str, artifact: &str) -> Result<Link, Refusal> {
     let expires = app.now_s() + LIFETIME_S;
     let seal = app.tokens().seal(&sealed(app, tenant, artifact, expires)).map_err(Refusal::internal)?;
-    let origin = match &app.settings().public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => {
-            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            format!("http://{}", host.unwrap_or("localhost"))
-        }
-    };
     Ok(Link {
         uri: format!("{origin}/storage/{tenant}/{artifact}?expires={expires}&signature={seal}"),
         expire: rfc3339(expires * 1_000),

@@ -65,7 +65,7 @@ impl std::error::Error for StoreError {}
 /// The databases a platform can stand on.
 #[derive(Clone, Debug)]
 pub enum Database {
-    /// In memory, gone with the process.
+    /// In memory, gone with the process, or in a file.
     Sqlite(Sqlite),
     /// A server.
     #[cfg(feature = "postgres")]
@@ -81,10 +81,18 @@ impl Database {
         Ok(Self::Sqlite(Sqlite::in_memory()?))
     }
 
+    /// The database in a file, made where it is not there; see [`Sqlite::in_file`].
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn in_file(path: &std::path::Path) -> Result<Self, StoreError> {
+        Ok(Self::Sqlite(Sqlite::in_file(path)?))
+    }
+
     /// Brings the tables up to this version of the platform; does nothing the second time.
     ///
     /// # Errors
-    /// What the database says.
+    /// What the database says; tables that a newer or another version made.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => migrations::apply(store, migrations::Flavour::Sqlite).await,

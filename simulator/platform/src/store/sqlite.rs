@@ -1,17 +1,25 @@
-//! SQLite in memory: one connection, handed from transaction to transaction in the order they asked.
+//! SQLite, in memory or in a file: one connection, handed from transaction to transaction in the order they asked.
 
 use super::{Row, Store, StoreError, Tx, Value};
 use bytes::Bytes;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// How many prepared statements are kept: more than the platform has.
 const STATEMENTS: usize = 1024;
 
-/// A database in memory.
+/// What a database file of ours says in its header: `flpf`.
+const OURS: i64 = 0x666C_7066;
+
+/// How long a reader from outside (`sqlite3`, a backup) may hold the file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A database with one connection.
 #[derive(Clone, Debug)]
 pub struct Sqlite(Arc<Mutex<Connection>>);
 
@@ -21,7 +29,31 @@ impl Sqlite {
     /// # Errors
     /// What SQLite says.
     pub fn in_memory() -> Result<Self, StoreError> {
-        let connection = Connection::open_in_memory()?;
+        Self::on(Connection::open_in_memory()?)
+    }
+
+    /// The one in the file `path`, made where it is not there. What is committed survives the process, and the machine's
+    /// power as far as its disk keeps what it was told to sync. Files beside it (`-wal`, `-shm`) belong to it.
+    ///
+    /// # Errors
+    /// What SQLite says; a database that somebody else made.
+    pub fn in_file(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(PATIENCE)?;
+        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        if number("pragma schema_version")? > 0 && number("pragma application_id")? != OURS {
+            return Err(StoreError::new("this is a database, but none that fleetproof made"));
+        }
+        connection.execute_batch(&format!("pragma application_id = {OURS}"))?;
+        let mode: String = connection.query_row("pragma journal_mode = wal", [], |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(StoreError::new(format!("its journal cannot be written ahead here (it stays `{mode}`)")));
+        }
+        connection.execute_batch("pragma synchronous = full")?;
+        Self::on(connection)
+    }
+
+    fn on(connection: Connection) -> Result<Self, StoreError> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.execute_batch("pragma foreign_keys = on")?;
         // Without it a statement is prepared anew whenever a value is bound that its plan might depend on: in every poll.

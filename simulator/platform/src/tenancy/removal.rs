@@ -3,7 +3,7 @@
 use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
-use crate::fleet::{self, Objects};
+use crate::fleet;
 use crate::refusal::Refusal;
 use crate::store::{Row, StoreError, Transaction, Tx};
 
@@ -20,15 +20,12 @@ const LEFT_BEHIND: &[&str] = &[
 pub(super) struct Files(Vec<String>);
 
 impl Files {
-    /// Removes them; after the commit, since objects know no transaction.
-    pub(super) async fn remove(self, app: &Platform) -> Result<(), Refusal> {
+    /// Commits, and removes them; in this order, since objects know no transaction.
+    pub(super) async fn commit_without(self, app: &Platform, tx: Transaction) -> Result<(), Refusal> {
         if app.defect(DefectId::RemovedTenantKeepsFiles) {
-            return Ok(());
+            return Ok(app.commit(tx).await?);
         }
-        for key in self.0 {
-            app.objects().remove(&key).await.map_err(Refusal::internal)?;
-        }
-        Ok(())
+        app.commit_without(tx, &self.0).await
     }
 }
 

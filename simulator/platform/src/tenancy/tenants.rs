@@ -363,8 +363,7 @@ async fn start_removal(
     let child = child_of(&mut tx, &user, &id).await?;
     let files = remove_tenant(&app, &mut tx, &child).await?;
     audit_child(&app, &mut tx, &user, "delete", &id, &child.text("name")?, None).await?;
-    app.commit(tx).await?;
-    files.remove(&app).await?;
+    files.commit_without(&app, tx).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -386,8 +385,7 @@ async fn delete_child(
     }
     let files = remove_tenant(&app, &mut tx, &child).await?;
     audit_child(&app, &mut tx, &user, "delete", &id, &child.text("name")?, None).await?;
-    app.commit(tx).await?;
-    files.remove(&app).await?;
+    files.commit_without(&app, tx).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
