@@ -59,6 +59,7 @@ fn scenario(scenario: &Scenario) -> Value {
         "notes": scenario.notes,
         "reproduce": scenario.reproduce(),
         "not_replayable": scenario.not_replayable(),
+        "earlier": scenario.earlier.iter().map(self::scenario).collect::<Vec<_>>(),
     })
 }
 

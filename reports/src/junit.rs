@@ -7,7 +7,8 @@ use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The report as JUnit's XML: a suite per scenario, a case per claim. A claim that rests on
+/// The report as JUnit's XML: a suite per scenario (and per
+/// earlier run of it), a case per claim. A claim that rests on
 /// attempts has a case per operation instead, and one of its own for what no operation says. A
 /// step that did not succeed, and a scenario that ended otherwise than its claims, are cases too.
 ///
@@ -16,7 +17,8 @@ use std::time::Duration;
 pub fn junit(report: &Report) -> String {
     let mut document = Document::new("fleetproof");
     document.set_time(report.scenarios.iter().map(|scenario| Duration::from_micros(scenario.took)).sum());
-    document.add_test_suites(report.scenarios.iter().map(suite));
+    let runs = report.scenarios.iter().flat_map(|scenario| scenario.earlier.iter().chain([scenario]));
+    document.add_test_suites(runs.map(suite));
     // Writing to memory cannot fail; if it does, nobody may take an empty file for a good one.
     document.to_string().unwrap_or_else(|error| format!("<!-- {error} -->"))
 }

@@ -1,7 +1,7 @@
 //! From a journal to what people and machines read.
 //!
 //! [`Report`] is the journal as a tree: scenarios, their steps and claims, the attempts behind a
-//! claim. [`terminal`], [`junit`] and [`json`] print that tree; none of them knows more than the
+//! claim. [`terminal`], [`junit`], [`markdown`] and [`json`] print that tree; none of them knows more than the
 //! journal does.
 //!
 //! ```
@@ -19,12 +19,14 @@
 
 mod json;
 mod junit;
+mod markdown;
 mod report;
 mod terminal;
 mod words;
 
 pub use json::{VERSION, json};
 pub use junit::junit;
+pub use markdown::markdown;
 pub use report::{Claim, Covered, Report, Scenario, Step, Try};
 pub use terminal::{Colour, terminal};
 pub use words::{clean, count, duration, sentence};

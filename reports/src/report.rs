@@ -53,6 +53,8 @@ pub struct Scenario {
     pub watched: Vec<(u64, String)>,
     /// Remarks.
     pub notes: Vec<String>,
+    /// Earlier runs of it in the same run, the first one first, where it was run again because it did not pass.
+    pub earlier: Vec<Self>,
 }
 
 /// A step of a scenario.
@@ -130,7 +132,14 @@ impl Report {
     /// The report on these events.
     #[must_use]
     pub fn of(events: &[Event]) -> Self {
-        Self { scenarios: chapters(events).into_iter().filter_map(Scenario::of).collect() }
+        let mut scenarios: Vec<Scenario> = Vec::new();
+        for scenario in chapters(events).into_iter().filter_map(Scenario::of) {
+            match scenarios.last_mut() {
+                Some(last) if last.name == scenario.name => last.run_again(scenario),
+                _ => scenarios.push(scenario),
+            }
+        }
+        Self { scenarios }
     }
 
     /// The worst verdict; `None` if there is no scenario.
@@ -147,6 +156,20 @@ impl Report {
 }
 
 impl Scenario {
+    /// The same scenario's next run takes the place of this one, which becomes an earlier run of it.
+    fn run_again(&mut self, next: Self) {
+        let mut earlier = std::mem::take(&mut self.earlier);
+        let before = std::mem::replace(self, next);
+        earlier.push(before);
+        let verdicts: Vec<Verdict> = earlier.iter().chain([&*self]).map(|run| run.verdict).collect();
+        self.verdict = Verdict::of_retries(&verdicts).unwrap_or(self.verdict);
+        if self.verdict == Verdict::Flaky {
+            let number = earlier.len() + 1;
+            self.because = Some(format!("did not pass at first, and passed as run {number} of the same thing"));
+        }
+        self.earlier = earlier;
+    }
+
     fn of(events: &[Event]) -> Option<Self> {
         let first = events.first()?;
         let What::Scenario { name, about, seed, clock, devices, tenants, covers, defect, matrix } = &first.what else {
@@ -172,6 +195,7 @@ impl Scenario {
             claims: Vec::new(),
             watched: Vec::new(),
             notes: Vec::new(),
+            earlier: Vec::new(),
         };
         let ended = scenario.gather(events);
         scenario.decide(ended);

@@ -29,6 +29,10 @@ const WIDTH: usize = 240;
 pub fn terminal(report: &Report, colour: Colour) -> String {
     let mut page = Page { text: String::new(), colour };
     for scenario in &report.scenarios {
+        for (number, earlier) in (1..).zip(&scenario.earlier) {
+            page.line(&format!("run {number} of {}:", scenario.earlier.len() + 1));
+            page.troubles(earlier);
+        }
         page.troubles(scenario);
     }
     page.table(&report.scenarios);

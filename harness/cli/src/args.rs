@@ -29,8 +29,10 @@ pub(crate) enum Command {
     Defects(Defects),
     /// Run the reference platform alone, for a person or a real client to try
     Serve(Serve),
-    /// Print a report of a recorded run
+    /// Print a report of a recorded run, or of one from its shards
     Report(Report),
+    /// Give back what runs that were killed still hold
+    Clean,
     /// Run a recorded run again: same scenarios, same seed; say whether the traces are the same
     Replay(Replay),
 }
@@ -55,6 +57,15 @@ pub(crate) struct Run {
     /// Only scenarios that bear this tag (may be given several times: any of them)
     #[arg(long)]
     pub(crate) tag: Vec<String>,
+    /// Only the K-th of N parts of the scenarios (`2/5`), for N machines that share a run
+    #[arg(long, value_name = "K/N", value_parser = shard)]
+    pub(crate) shard: Option<Shard>,
+    /// On the real clock, run a scenario that failed or was inconclusive again, at most so often [broken: once by itself]
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+    /// Scenarios that passed only on a retry end with 0
+    #[arg(long)]
+    pub(crate) allow_flaky: bool,
     /// How many scenarios run at once [default: the number of processors]
     #[arg(long)]
     pub(crate) jobs: Option<usize>,
@@ -73,6 +84,9 @@ pub(crate) struct Run {
     /// Start the reference platform with this defect
     #[arg(long, value_name = "NAME")]
     pub(crate) seeded_defect: Option<String>,
+    /// Start it so only for the first run of a scenario: what a retry makes of a flaky platform
+    #[arg(long, requires = "seeded_defect")]
+    pub(crate) first_run_only: bool,
     /// What is printed on standard output: nothing, or the report as JSON
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -104,6 +118,12 @@ pub(crate) struct Serve {
     /// Where users and devices come in
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
+    /// Where users and devices come in with TLS [default: the same address, any port]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen_https: Option<SocketAddr>,
+    /// Keep all of it in this folder, and go on with what is there [default: in memory, gone at the end]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// Start the platform with this defect
     #[arg(long, value_name = "NAME")]
     pub(crate) seeded_defect: Option<String>,
@@ -111,14 +131,17 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// A run's folder, a run id, or `latest`
-    #[arg(default_value = "latest")]
-    pub(crate) run: PathBuf,
+    /// Runs' folders, run ids, or `latest`; several are the shards of one run
+    #[arg(default_value = "latest", value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
     /// As JUnit XML
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, group = "kind")]
     pub(crate) junit: bool,
+    /// As markdown, for a pull request or a job's summary
+    #[arg(long, group = "kind")]
+    pub(crate) markdown: bool,
     /// As JSON
-    #[arg(long)]
+    #[arg(long, group = "kind")]
     pub(crate) json: bool,
 }
 
@@ -139,6 +162,21 @@ pub(crate) enum Clock {
 pub(crate) enum Format {
     Text,
     Json,
+}
+
+/// One of several parts, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
+        _ => Err(format!("`{text}` is no part of a whole: write `2/5` for the second of five")),
+    }
 }
 
 /// A duration as the language writes it: a whole number and `ms`, `s`, `m` or `h`.
@@ -164,6 +202,14 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn shards_are_parts_of_a_whole() {
+        assert_eq!(shard("2/5"), Ok(Shard { number: 2, of: 5 }));
+        for none in ["", "2", "0/5", "6/5", "1/0", "-1/2", "1/2/3", "a/b"] {
+            assert!(shard(none).is_err(), "{none}");
+        }
     }
 
     #[test]

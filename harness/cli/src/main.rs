@@ -3,6 +3,7 @@
 mod args;
 mod catalogues;
 mod check;
+mod clean;
 mod error;
 mod files;
 mod plan;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Defects(arguments) => catalogues::defects(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Report(arguments) => report::report(&arguments),
+        Command::Clean => clean::clean(),
         Command::Replay(arguments) => replay::replay(&arguments),
     };
     match done {

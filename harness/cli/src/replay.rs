@@ -60,6 +60,8 @@ pub(crate) fn replay(arguments: &Arguments) -> Result<u8> {
             wall_limit: Duration::from_secs(12 * 60),
             jobs: 1,
             keep_going: true,
+            retries: 0,
+            first_run_only: false,
             stop: stop.clone(),
         };
         let job = Job::new(plan, file);
@@ -104,6 +106,8 @@ fn recorded(folder: &RunFolder) -> Result<Vec<Recorded>> {
             What::Ended { verdict, .. } => Some(verdict),
             _ => None,
         });
+        // Of several runs of one scenario the last is the one whose journal stands there.
+        recorded.retain(|other: &Recorded| other.name != *name);
         recorded.push(Recorded {
             name: name.clone(),
             seed: *seed,

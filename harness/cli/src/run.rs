@@ -1,6 +1,6 @@
 //! `run`: plans every scenario, runs each on a thread of its own, writes the run's folder, reports.
 
-use crate::args::{Clock, Format, Run as Arguments};
+use crate::args::{Clock, Format, Run as Arguments, Shard};
 use crate::error::{CliError, Result};
 use crate::files::{self, Library};
 use crate::progress::Progress;
@@ -42,6 +42,10 @@ pub(crate) struct Orders {
     pub(crate) wall_limit: Duration,
     pub(crate) jobs: usize,
     pub(crate) keep_going: bool,
+    /// How often a scenario that did not pass is run again, on the real clock.
+    pub(crate) retries: u32,
+    /// The defect is planted for the first run of a scenario only.
+    pub(crate) first_run_only: bool,
     pub(crate) stop: CancellationToken,
 }
 
@@ -63,13 +67,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
         Clock::Virtual => ClockKind::Virtual,
         Clock::Real => ClockKind::Real,
     };
-    let (jobs, mistakes) = plan(&library, &arguments.tag, (seed, arguments.seed.is_some()), clock)?;
+    let (mut jobs, mistakes) = plan(&library, &arguments.tag, (seed, arguments.seed.is_some()), clock)?;
     if !mistakes.is_empty() {
         files::show_mistakes(&Library { mistakes, ..library });
         return Ok(Verdict::Invalid.exit_code());
     }
     if jobs.is_empty() {
         return Err(CliError::Invalid("no scenario found: folders stand for every `*.yaml` below them".to_owned()));
+    }
+    if let Some(shard) = arguments.shard {
+        let all = jobs.len();
+        jobs = part(jobs, shard);
+        anstream::eprintln!("shard {} of {}: {} of {all} scenarios", shard.number, shard.of, jobs.len());
     }
     known_defect(arguments.seeded_defect.as_deref())?;
     let folder = folder(arguments.report.as_deref())?;
@@ -83,6 +92,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
         wall_limit: arguments.wall_limit.unwrap_or(WALL_LIMIT),
         jobs: arguments.jobs.unwrap_or_else(processors).max(1),
         keep_going: arguments.keep_going,
+        retries: arguments.retries,
+        first_run_only: arguments.first_run_only,
         stop,
     };
     let ended = run_all(&library.sources, jobs, &orders, Some(&folder))?;
@@ -90,8 +101,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     let journal = fleetproof_journal::join(ended.values().map(|ended| ended.journal.as_slice()));
     folder.write(&folder.journal(), &journal)?;
     let report = Report::read(&String::from_utf8_lossy(&journal))?;
-    let lenience = Lenience { flaky: false, empty: arguments.allow_empty };
-    let code = fleetproof_journal::exit_code(ended.values().map(|ended| ended.verdict), lenience);
+    let lenience = Lenience { flaky: arguments.allow_flaky, empty: arguments.allow_empty };
+    // A shard may be left without a scenario; then all that it has was skipped.
+    let none = ended.is_empty().then_some(Verdict::Skipped);
+    let verdicts = ended.values().map(|ended| ended.verdict).chain(none);
+    let code = fleetproof_journal::exit_code(verdicts, lenience);
     facts.took_ms = Some(began.now().micros() / 1_000);
     facts.exit_code = Some(code);
     folder.write_facts(&facts)?;
@@ -149,6 +163,13 @@ impl Job {
     }
 }
 
+/// The scenarios of one shard: dealt out in the order of their names, so that each has its own and all together have all.
+fn part(mut jobs: Vec<Job>, shard: Shard) -> Vec<Job> {
+    jobs.sort_by(|one, other| one.plan.scenario.scenario.value.cmp(&other.plan.scenario.scenario.value));
+    let dealt = jobs.into_iter().enumerate().filter(|(index, _)| index % shard.of + 1 == shard.number);
+    dealt.map(|(_, job)| job).collect()
+}
+
 /// Runs all jobs, several at once; what became of each is sorted by name, whichever ended first.
 pub(crate) fn run_all(
     sources: &Arc<Sources>,
@@ -170,7 +191,9 @@ pub(crate) fn run_all(
                     let name = job.plan.scenario.scenario.value.clone();
                     match run_one(sources, job, orders, folder, &progress) {
                         Ok(one) => {
-                            if !orders.keep_going && !matches!(one.verdict, Verdict::Passed | Verdict::Skipped) {
+                            if !orders.keep_going
+                                && !matches!(one.verdict, Verdict::Passed | Verdict::Skipped | Verdict::Flaky)
+                            {
                                 halted.store(true, Ordering::Relaxed);
                             }
                             ended.lock().unwrap_or_else(PoisonError::into_inner).insert(name, one);
@@ -191,6 +214,7 @@ pub(crate) fn run_all(
     Ok(ended.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Runs a scenario, and again while that may change something. The journals of all its runs are kept.
 fn run_one(
     sources: &Arc<Sources>,
     job: &Job,
@@ -199,29 +223,55 @@ fn run_one(
     progress: &Progress,
 ) -> Result<Ended> {
     let name = &job.plan.scenario.scenario.value;
-    let secrets = Secrets::new();
-    let journal = match folder {
-        Some(folder) => {
-            let own = folder.scenario(name)?;
-            folder.write(&own.join("scenario.yaml"), sources.text(job.file).as_bytes())?;
-            for (path, text) in sources.fragments_of(job.file) {
-                folder.write(&folder.fragment(name, path)?, text.as_bytes())?;
-            }
-            Journal::create(secrets.clone(), &own.join("run.jsonl"))?
+    let own = folder.map(|folder| folder.scenario(name)).transpose()?;
+    if let (Some(folder), Some(own)) = (folder, &own) {
+        folder.write(&own.join("scenario.yaml"), sources.text(job.file).as_bytes())?;
+        for (path, text) in sources.fragments_of(job.file) {
+            folder.write(&folder.fragment(name, path)?, text.as_bytes())?;
         }
-        None => Journal::in_memory(secrets.clone()),
+    }
+    let (mut verdicts, mut journals) = (Vec::new(), Vec::new());
+    loop {
+        let secrets = Secrets::new();
+        let journal = match &own {
+            Some(own) => Journal::create(secrets.clone(), &own.join("run.jsonl"))?,
+            None => Journal::in_memory(secrets.clone()),
+        };
+        let watching = progress.begin(name, &journal);
+        let settings = Settings {
+            defect: orders.defect.clone().filter(|_| verdicts.is_empty() || !orders.first_run_only),
+            secrets: job.secrets.clone(),
+            stop: orders.stop.child_token(),
+            overdue: CancellationToken::new(),
+        };
+        let verdict =
+            guarded(job.plan.clone(), sources.clone(), journal.clone(), secrets, &settings, orders.wall_limit)?;
+        journals.push(journal.finish()?);
+        progress.end(watching, name, verdict);
+        let again =
+            !orders.stop.is_cancelled() && is_run_again(verdict, verdicts.len(), job.plan.clock, orders.retries);
+        verdicts.push(verdict);
+        if !again {
+            break;
+        }
+        if let Some(own) = &own {
+            let (last, kept) = (own.join("run.jsonl"), own.join(format!("run-{}.jsonl", verdicts.len())));
+            std::fs::rename(&last, &kept).map_err(|error| CliError::Broken(format!("{}: {error}", kept.display())))?;
+        }
+    }
+    let verdict = Verdict::of_retries(&verdicts).unwrap_or(Verdict::Broken);
+    Ok(Ended { verdict, journal: fleetproof_journal::join(journals.iter().map(Vec::as_slice)) })
+}
+
+/// Whether a scenario that ended so after `runs` earlier ones is run again. In virtual time the same would come once more. What
+/// the surroundings broke is tried a second time without being asked.
+fn is_run_again(verdict: Verdict, runs: usize, clock: ClockKind, retries: u32) -> bool {
+    let most = match verdict {
+        Verdict::Failed | Verdict::Inconclusive => retries,
+        Verdict::Broken => retries.max(1),
+        Verdict::Passed | Verdict::Invalid | Verdict::Flaky | Verdict::Skipped | Verdict::Interrupted => 0,
     };
-    let watching = progress.begin(name, &journal);
-    let settings = Settings {
-        defect: orders.defect.clone(),
-        secrets: job.secrets.clone(),
-        stop: orders.stop.child_token(),
-        overdue: CancellationToken::new(),
-    };
-    let verdict = guarded(job.plan.clone(), sources.clone(), journal.clone(), secrets, &settings, orders.wall_limit)?;
-    let journal = journal.finish()?;
-    progress.end(watching, name, verdict);
-    Ok(Ended { verdict, journal })
+    clock == ClockKind::Real && runs < most as usize
 }
 
 /// Runs on a thread of its own under a watchdog. A run that does not end when it is told to cannot be released: that is

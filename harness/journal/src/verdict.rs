@@ -79,6 +79,17 @@ impl Verdict {
         verdicts.into_iter().reduce(Self::and)
     }
 
+    /// What several runs of one scenario come to, the first one first; `None` of none. Who passes in the end is flaky if the
+    /// platform or the evidence failed before; surroundings that failed are not the platform's.
+    pub fn of_retries(verdicts: &[Self]) -> Option<Self> {
+        let (last, earlier) = verdicts.split_last()?;
+        match last {
+            Self::Passed if earlier.iter().all(|verdict| *verdict == Self::Broken) => Some(Self::Passed),
+            Self::Passed => Some(Self::Flaky),
+            _ => Self::worst(verdicts.iter().copied()),
+        }
+    }
+
     /// The exit code of a run whose worst verdict this is.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -121,5 +132,27 @@ pub fn exit_code(verdicts: impl IntoIterator<Item = Verdict>, lenience: Lenience
         Some(Verdict::Skipped) if !lenience.empty => Verdict::Inconclusive.exit_code(),
         Some(Verdict::Flaky) if lenience.flaky => Verdict::Passed.exit_code(),
         Some(worst) => worst.exit_code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Verdict::{self, Broken, Failed, Flaky, Inconclusive, Passed};
+
+    #[test]
+    fn passing_in_the_end_is_flaky_unless_only_the_surroundings_failed() {
+        for (verdicts, due) in [
+            (&[][..], None),
+            (&[Passed], Some(Passed)),
+            (&[Failed], Some(Failed)),
+            (&[Failed, Passed], Some(Flaky)),
+            (&[Inconclusive, Passed], Some(Flaky)),
+            (&[Broken, Passed], Some(Passed)),
+            (&[Broken, Failed, Passed], Some(Flaky)),
+            (&[Failed, Failed], Some(Failed)),
+            (&[Failed, Broken], Some(Failed)),
+        ] {
+            assert_eq!(Verdict::of_retries(verdicts), due, "{verdicts:?}");
+        }
     }
 }

@@ -153,3 +153,86 @@ fn the_worst_of_several_decides() {
     std::fs::remove_dir_all(folder.join("out")).unwrap();
     assert_eq!(run(folder.path(), &["--keep-going", &failed, &unsure, &passed]).0, 1);
 }
+
+/// On the real clock, with a defect that is there in the first run only.
+#[test]
+fn flaky_is_1_unless_it_is_allowed_and_every_run_is_kept_and_shown() {
+    let folder = Folder::new("verdict-flaky");
+    let file = scenario(&folder, "now and then", "", ONLINE);
+    let defect = ["--clock", "real", "--seeded-defect", "device-list-forgets-tenant", "--first-run-only"];
+    let fresh = || std::fs::remove_dir_all(folder.join("out")).unwrap();
+
+    let (code, said) = run(folder.path(), &[&[file.as_str()][..], &defect].concat());
+    assert_eq!(code, 1, "nobody asked for a second run: {said}");
+    assert!(said.contains("1 failed"), "{said}");
+    fresh();
+
+    let (code, said) = run(folder.path(), &[&[file.as_str(), "--retries", "2"][..], &defect].concat());
+    assert_eq!(code, 1, "{said}");
+    for shown in ["1 flaky", "run 1 of 2:", "one_owner", "passed as run 2"] {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
+    let own = folder.join("out/scenarios/now and then");
+    assert!(own.join("run-1.jsonl").is_file() && own.join("run.jsonl").is_file());
+    let junit = std::fs::read_to_string(folder.join("out/junit.xml")).unwrap();
+    assert_eq!(junit.matches("<testsuite ").count(), 2, "{junit}");
+    let markdown = fleetproof_in(folder.path(), &["report", "out", "--markdown"]).out;
+    assert!(markdown.contains("| **flaky** | now and then |") && markdown.contains("run 1 of 2"), "{markdown}");
+    fresh();
+
+    let (code, said) = run(folder.path(), &[&[file.as_str(), "--retries", "1", "--allow-flaky"][..], &defect].concat());
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("1 flaky"), "allowed, and told all the same: {said}");
+    fresh();
+
+    // What fails every time is not flaky, whatever is allowed.
+    let (code, said) =
+        run(folder.path(), &[&[file.as_str(), "--retries", "1", "--allow-flaky"][..], &defect[..4]].concat());
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("1 failed") && said.contains("run 1 of 2:"), "{said}");
+    fresh();
+
+    // In virtual time the same would come again: nothing is retried.
+    let (code, said) = run(folder.path(), &[&[file.as_str(), "--retries", "3"][..], &defect[2..]].concat());
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("1 failed") && !said.contains("run 1 of"), "{said}");
+}
+
+#[test]
+fn skipped_is_0_and_listed_beside_others_and_4_alone_unless_allowed() {
+    let folder = Folder::new("verdict-skipped");
+    let good = scenario(&folder, "good", "", ONLINE);
+    let other = scenario(&folder, "other", "", ONLINE);
+    // A shard that is left without a scenario: all of its nothing was skipped.
+    let (code, said) = run(folder.path(), &[&good, &other, "--shard", "3/3"]);
+    assert_eq!(code, 4, "CI must not be green on nothing: {said}");
+    assert!(said.contains("shard 3 of 3: 0 of 2 scenarios"), "{said}");
+    let (code, said) = run(folder.path(), &[&good, &other, "--shard", "3/3", "--allow-empty"]);
+    assert_eq!(code, 0, "{said}");
+}
+
+/// Every scenario is in exactly one shard, and the shards' report is that of the whole.
+#[test]
+fn shards_together_are_the_whole() {
+    let folder = Folder::new("shards");
+    let files: Vec<String> = ["c", "a", "b"].iter().map(|name| scenario(&folder, name, "", ONLINE)).collect();
+    let all: Vec<&str> = files.iter().map(String::as_str).collect();
+    for (shard, out, names) in [("1/2", "one", ["a", "c"].as_slice()), ("2/2", "two", &["b"])] {
+        let arguments = [&["run", "--seed", "1", "--report", out, "--shard", shard][..], &all].concat();
+        let said = fleetproof_in(folder.path(), &arguments);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let mut ran: Vec<String> = std::fs::read_dir(folder.join(out).join("scenarios"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        ran.sort();
+        assert_eq!(ran, names);
+    }
+    let whole = fleetproof_in(folder.path(), &[&["run", "--seed", "1", "--report", "whole"][..], &all].concat());
+    assert_eq!(whole.code, Some(0), "{}", whole.err);
+    let report = |runs: &[&str]| fleetproof_in(folder.path(), &[&["report", "--markdown"][..], runs].concat()).out;
+    assert_eq!(report(&["one", "two"]), report(&["whole"]));
+    let twice = fleetproof_in(folder.path(), &["report", "one", "whole"]);
+    assert_eq!(twice.code, Some(2));
+    assert!(twice.err.contains("no shards of one"), "{}", twice.err);
+}
