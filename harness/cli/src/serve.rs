@@ -3,13 +3,14 @@
 use crate::args::Serve as Arguments;
 use crate::error::{CliError, Result};
 use crate::{files, signals, survey};
-use fleetproof_engine::serve::{Served, serve as keep_serving};
+use fleetproof_engine::serve::{ServeError, Served, agrees, serve as keep_serving};
 use fleetproof_journal::{Secrets, Verdict};
 use fleetproof_language::{Located, Platform, Provider, Scenario, Sources, Span, Starts, Table, Tenant};
 use fleetproof_plan::ClockKind;
-use fleetproof_stacks::Embedded;
+use fleetproof_stacks::{DataFolder, Embedded};
 use fleetproof_world::{Runtime, World};
 use serde_json::{Map, Value, json};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Serves until a signal comes. Standard output has one line: what `serve` made, as JSON.
@@ -34,18 +35,36 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<u8> {
     let stop = signals::first_cancels()?;
     let runtime =
         Runtime::real_time().map_err(|error| CliError::Broken(format!("no runtime could be made: {error}")))?;
-    let stack =
-        Embedded { defect: arguments.seeded_defect.clone(), strong_passwords: true, listen: Some(arguments.listen) };
+    let data = arguments.data.as_deref().map(DataFolder::open).transpose();
+    let data = data.map_err(|error| CliError::Broken(error.to_string()))?;
+    let stack = Embedded {
+        defect: arguments.seeded_defect.clone(),
+        strong_passwords: true,
+        listen: Some(arguments.listen),
+        listen_secure: Some(arguments.listen_https.unwrap_or(SocketAddr::new(arguments.listen.ip(), 0))),
+        data: data.map(Arc::new),
+    };
+    if arguments.file.is_some() {
+        agrees(&plan, &stack).map_err(refused)?;
+    }
     runtime
         .block_on(async move {
             let tell = |served: &Served| anstream::println!("{}", told(served));
             keep_serving(Arc::new(plan), sources, World::serving(), stack, Secrets::new(), stop, tell).await
         })
-        .map_err(|error| CliError::Broken(error.to_string()))?;
+        .map_err(refused)?;
     Ok(0)
 }
 
-/// The one line of standard output. Logins that `serve` made appear here and nowhere else.
+fn refused(error: ServeError) -> CliError {
+    match error {
+        ServeError::OtherTenants(_) => CliError::Invalid(error.to_string()),
+        _ => CliError::Broken(error.to_string()),
+    }
+}
+
+/// The one line of standard output. Logins that `serve` made appear here and nowhere else: a data folder keeps the secret
+/// that they are drawn from, and no password. Who has another password by now is told without.
 fn told(served: &Served) -> Value {
     let login = |person: &fleetproof_engine::serve::Login| json!({ "email": person.email, "password": person.password, "role": person.role });
     let mut tenants = Map::new();
@@ -62,6 +81,10 @@ fn told(served: &Served) -> Value {
         "operator": { "http": served.operator, "token": served.operator_token },
         "tenants": tenants,
     });
+    if let Some((https, ca_certificate)) = &served.https {
+        line["https"] = json!(https);
+        line["ca_certificate"] = json!(ca_certificate);
+    }
     if let Some(provider) = served.tenants.iter().find(|tenant| tenant.is_provider) {
         line["provider"] = json!({ "id": provider.id, "admin": login(&provider.admin) });
     }

@@ -13,7 +13,7 @@ use fleetproof_dialects::mender::Mender;
 use fleetproof_journal::{Journal, Secret, Secrets, Verdict, What};
 use fleetproof_language::Sources;
 use fleetproof_plan::{ClockKind, Plan};
-use fleetproof_stacks::{Embedded, Running, StackError};
+use fleetproof_stacks::{Embedded, Founding, Running, StackError};
 use fleetproof_world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,8 +89,9 @@ async fn bring_up(
     secrets: BTreeMap<String, Secret>,
     stop: &CancellationToken,
 ) -> Result<(Run, Running), StackError> {
-    let passwords = Passwords::new(&world.seeds, shared);
-    let running = stack.up(&world, &setup::founding(&plan, &passwords)).await?;
+    let passwords = Passwords::new(&stack.keys(&world), shared);
+    let founding = if stack.continues() { Founding::default() } else { setup::founding(&plan, &passwords) };
+    let running = stack.up(&world, &founding).await?;
     shared.declare_secret(&running.operator_token);
     let operator = (running.operator.clone(), Token::new(&running.operator_token));
     let mender = Mender::new(world.clone(), running.gateway.clone(), Some(operator), Arc::new(shared.clone()));

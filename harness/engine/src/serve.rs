@@ -1,14 +1,18 @@
 //! The reference platform alone, furnished as a scenario's `platform` says.
 
+mod roster;
+
 use crate::dispatch::furnish;
-use crate::run::Stop;
+use crate::run::{Run, Stop};
 use crate::setup;
 use fleetproof_journal::{Journal, Secrets};
 use fleetproof_language::Sources;
 use fleetproof_plan::Plan;
-use fleetproof_stacks::{Embedded, StackError};
+use fleetproof_stacks::{Embedded, Running, StackError};
 use fleetproof_world::World;
+use roster::{Person, Roster};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Served {
     /// Where users and devices come in: `http://127.0.0.1:41233`.
     pub http: String,
+    /// Where they come in with TLS, and the file with the certificate to trust.
+    pub https: Option<(String, PathBuf)>,
     /// Where the operator comes in.
     pub operator: String,
     /// What opens the operator's door.
@@ -44,8 +50,8 @@ pub struct ServedTenant {
 pub struct Login {
     /// The address.
     pub email: String,
-    /// The password.
-    pub password: String,
+    /// The password that was made for her; `None` when she has another by now, or is gone.
+    pub password: Option<String>,
     /// The role, in the words of the language.
     pub role: String,
 }
@@ -57,6 +63,10 @@ pub enum ServeError {
     Stack(StackError),
     /// It started and did not take what the scenario asks for.
     Furnish(String),
+    /// Its folder holds what was made for another file.
+    OtherTenants(String),
+    /// Its folder is damaged, and what to do.
+    Folder(String),
     /// The network has no address for it: it is not one of sockets.
     NoAddress,
 }
@@ -66,6 +76,12 @@ impl fmt::Display for ServeError {
         match self {
             Self::Stack(error) => error.fmt(f),
             Self::Furnish(reason) => write!(f, "the platform does not take what the scenario asks for: {reason}"),
+            Self::OtherTenants(why) => write!(
+                f,
+                "the data folder was made for other tenants or people ({why}): leave the file out to go on with it, or use \
+                 another folder"
+            ),
+            Self::Folder(why) => f.write_str(why),
             Self::NoAddress => f.write_str("this network has no addresses: serve on sockets"),
         }
     }
@@ -73,7 +89,19 @@ impl fmt::Display for ServeError {
 
 impl std::error::Error for ServeError {}
 
-/// Starts the platform, makes the scenario's tenants and users, calls `ready` once, and serves until `stop`.
+/// Whether a platform that an earlier start made has the tenants and people that the scenario asks for.
+///
+/// # Errors
+/// [`ServeError::OtherTenants`], and what the folder says.
+pub fn agrees(plan: &Plan, stack: &Embedded) -> Result<(), ServeError> {
+    match &stack.data {
+        Some(folder) if stack.continues() => Roster::kept(folder)?.agrees(&plan.scenario.platform),
+        _ => Ok(()),
+    }
+}
+
+/// Starts the platform, makes the scenario's tenants and users, calls `ready` once, and serves until `stop`. A platform
+/// that an earlier start made is gone on with as it is.
 ///
 /// # Errors
 /// [`ServeError`]; nothing is left behind then.
@@ -87,12 +115,15 @@ pub async fn serve(
     ready: impl FnOnce(&Served),
 ) -> Result<(), ServeError> {
     let journal = Journal::in_memory(secrets.clone());
+    let roster = match &stack.data {
+        Some(folder) if stack.continues() => Some(Roster::kept(folder)?),
+        _ => None,
+    };
     let (run, running) =
         furnish(plan, sources, world, journal, secrets, &stack, &stop).await.map_err(ServeError::Stack)?;
-    let furnished = match setup::settle(&run, &running).await {
-        Ok(()) => served(&run, &running),
-        Err(Stop::Interrupted) => Ok(None),
-        Err(other) => Err(ServeError::Furnish(other.reason())),
+    let furnished = match roster {
+        Some(roster) => served(&run, &running, roster).await.map(Some),
+        None => make(&run, &running, &stack).await,
     };
     if let Ok(Some(served)) = &furnished {
         ready(served);
@@ -102,32 +133,60 @@ pub async fn serve(
     furnished.map(drop)
 }
 
-fn served(run: &crate::run::Run, running: &fleetproof_stacks::Running) -> Result<Option<Served>, ServeError> {
-    let address =
-        |name: &str| run.world.net.address(name).map(|at| format!("http://{at}")).ok_or(ServeError::NoAddress);
-    let login = |email: &str, role: &str| Login {
-        email: email.to_owned(),
-        password: run.people.password(email),
-        role: role.to_owned(),
+/// Makes everything that the scenario asks for. `None`: interrupted before it was there.
+async fn make(run: &Run, running: &Running, stack: &Embedded) -> Result<Option<Served>, ServeError> {
+    match setup::settle(run, running).await {
+        Ok(()) => {}
+        Err(Stop::Interrupted) => return Ok(None),
+        Err(other) => return Err(ServeError::Furnish(other.reason())),
+    }
+    let roster = Roster::of(run);
+    if let Some(folder) = &stack.data {
+        roster.keep(folder)?;
+        folder.finished().map_err(|error| ServeError::Stack(StackError::Platform(error)))?;
+    }
+    served(run, running, roster).await.map(Some)
+}
+
+async fn served(run: &Run, running: &Running, roster: Roster) -> Result<Served, ServeError> {
+    let at = |name: &str| run.world.net.address(name).ok_or(ServeError::NoAddress);
+    let https = match (&running.secure_gateway, running.ca_certificate()) {
+        (Some(door), Some(file)) => {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+            Some((format!("https://{}", at(door)?), file))
+        }
+        _ => None,
     };
-    let declared = &run.plan.scenario.platform.tenants;
-    let tenants = run.people.tenants().into_iter().map(|tenant| ServedTenant {
-        name: tenant.at.name.to_string(),
-        id: tenant.at.id.to_string(),
-        token: tenant.token.to_string(),
-        is_provider: tenant.is_provider,
-        admin: login(&tenant.admin, "admin"),
-        users: declared
-            .get(&tenant.at.name)
-            .into_iter()
-            .flat_map(|declared| declared.users.iter())
-            .map(|(email, user)| login(email, user.role.as_ref().map_or("admin", |role| role.word())))
-            .collect(),
-    });
-    Ok(Some(Served {
-        http: address(&running.gateway)?,
-        operator: address(&running.operator)?,
+    let mut tenants = Vec::new();
+    for tenant in roster.tenants {
+        // A tenant that was removed since has nothing to tell.
+        let Some(token) = running.tenant_token(&tenant.id).await.map_err(ServeError::Stack)? else { continue };
+        let admin = login(run, running, tenant.admin).await?;
+        let mut users = Vec::new();
+        for person in tenant.users {
+            users.push(login(run, running, person).await?);
+        }
+        tenants.push(ServedTenant {
+            name: tenant.name,
+            id: tenant.id,
+            token,
+            is_provider: tenant.is_provider,
+            admin,
+            users,
+        });
+    }
+    Ok(Served {
+        http: format!("http://{}", at(&running.gateway)?),
+        https,
+        operator: format!("http://{}", at(&running.operator)?),
         operator_token: running.operator_token.clone(),
-        tenants: tenants.collect(),
-    }))
+        tenants,
+    })
+}
+
+/// A password is told only while it is the right one.
+async fn login(run: &Run, running: &Running, person: Person) -> Result<Login, ServeError> {
+    let password = run.people.password(&person.email);
+    let is_good = running.lets_in(&person.email, &password).await.map_err(ServeError::Stack)?;
+    Ok(Login { email: person.email, password: is_good.then_some(password), role: person.role })
 }

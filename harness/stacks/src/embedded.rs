@@ -1,15 +1,21 @@
 //! The reference platform in this process.
 
 use crate::StackError;
+use crate::certificate::Certificate;
 use fleetproof_platform::defects;
-use fleetproof_platform::{Founded, NewTenant, PasswordCost, Platform, Settings};
-use fleetproof_world::{Name, World};
+use fleetproof_platform::{DataFolder, Founded, NewTenant, PasswordCost, Platform, Settings};
+use fleetproof_world::{Name, Seeds, World};
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The name on the world's network of the door for people and devices.
 const GATEWAY: &str = "platform";
+
+/// The same door, for those who come with TLS.
+const SECURE_GATEWAY: &str = "platform-tls";
 
 /// The name of the operator's door.
 const OPERATOR: &str = "operator";
@@ -23,10 +29,14 @@ pub struct Embedded {
     pub strong_passwords: bool,
     /// Where the gateway listens, on a network of sockets. Absent: loopback, any port.
     pub listen: Option<SocketAddr>,
+    /// Where the gateway listens for TLS, on a network of sockets. Absent: nowhere.
+    pub listen_secure: Option<SocketAddr>,
+    /// Where all of it is kept. Absent: in memory, gone with the process.
+    pub data: Option<Arc<DataFolder>>,
 }
 
 /// Tenants without a parent: nothing in a platform's interface makes them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Founding {
     /// Their names, limits and first admins.
     pub tenants: Vec<Tenancy>,
@@ -52,12 +62,16 @@ pub struct Tenancy {
 pub struct Running {
     /// The name of the door for people and devices on the world's network.
     pub gateway: Name,
+    /// The name of the door for people and devices who come with TLS, if there is one.
+    pub secure_gateway: Option<Name>,
     /// The name of the operator's door.
     pub operator: Name,
     /// What opens the operator's door.
     pub operator_token: String,
     /// What was founded, in the order asked for: name, ids, tenant token.
     pub founded: Vec<(String, Founded)>,
+    platform: Platform,
+    certificate: Option<Certificate>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -75,10 +89,22 @@ impl Embedded {
         Platform::document()
     }
 
+    /// Where keys and passwords come from: the same after every start of a platform that lasts.
+    #[must_use]
+    pub fn keys(&self, world: &World) -> Seeds {
+        self.data.as_ref().map_or_else(|| world.seeds.clone(), |folder| folder.keys())
+    }
+
+    /// Whether its tenants are there already: it continues what an earlier start made.
+    #[must_use]
+    pub fn continues(&self) -> bool {
+        self.data.as_ref().is_some_and(|folder| !folder.is_new())
+    }
+
     /// Starts the platform on `world`'s network.
     ///
     /// # Errors
-    /// An unknown defect, a store that does not open, a door that does not.
+    /// An unknown defect, a store that does not open, a door that does not, a certificate that cannot be kept.
     pub async fn up(&self, world: &World, founding: &Founding) -> Result<Running, StackError> {
         let defect = match &self.defect {
             Some(name) => Some(defects::find(name).ok_or_else(|| StackError::UnknownDefect(name.clone()))?.id),
@@ -86,7 +112,11 @@ impl Embedded {
         };
         let passwords = if self.strong_passwords { PasswordCost::Strong } else { PasswordCost::Fast };
         let settings = Settings { world: world.clone(), passwords, defect, public_url: None };
-        let platform = Platform::open(settings).await.map_err(StackError::Platform)?;
+        let platform = match &self.data {
+            Some(folder) => Platform::open_in(settings, folder).await,
+            None => Platform::open(settings).await,
+        };
+        let platform = platform.map_err(StackError::Platform)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
 
         let gateway = match self.listen {
@@ -99,6 +129,16 @@ impl Embedded {
             .listen(OPERATOR)
             .await
             .map_err(|reason| StackError::Listen { door: "operator's door", reason })?;
+        let certificate = match self.listen_secure {
+            Some(at) => {
+                let incoming = world.net.listen_at(SECURE_GATEWAY, at).await;
+                let incoming = incoming.map_err(|reason| StackError::Listen { door: "gateway with TLS", reason })?;
+                let (certificate, server) = Certificate::of(at.ip(), &self.keys(world), self.data.as_deref(), world)?;
+                tasks.spawn(Platform::serve(platform.secure_gateway(), server.secure(incoming), stop.clone()));
+                Some(certificate)
+            }
+            None => None,
+        };
         tasks.spawn(Platform::serve(platform.gateway(), gateway, stop.clone()));
         tasks.spawn(Platform::serve(platform.operator_door(), operator, stop.clone()));
         tasks.close();
@@ -120,9 +160,12 @@ impl Embedded {
         }
         Ok(Running {
             gateway: GATEWAY.into(),
+            secure_gateway: certificate.is_some().then(|| SECURE_GATEWAY.into()),
             operator: OPERATOR.into(),
             operator_token: platform.operator_token().to_owned(),
             founded,
+            platform,
+            certificate,
             stop,
             tasks,
         })
@@ -130,6 +173,28 @@ impl Embedded {
 }
 
 impl Running {
+    /// The file with the certificate of who certified the secure door, if there is one.
+    #[must_use]
+    pub fn ca_certificate(&self) -> Option<&Path> {
+        self.certificate.as_ref().map(Certificate::path)
+    }
+
+    /// What devices of a tenant show to say whose they are; `None` when the tenant is not there any more.
+    ///
+    /// # Errors
+    /// The platform's store.
+    pub async fn tenant_token(&self, tenant_id: &str) -> Result<Option<String>, StackError> {
+        self.platform.tenant_token(tenant_id).await.map_err(StackError::Platform)
+    }
+
+    /// Whether this is (still) the password of a person.
+    ///
+    /// # Errors
+    /// The platform's store.
+    pub async fn lets_in(&self, email: &str, password: &str) -> Result<bool, StackError> {
+        self.platform.lets_in(email, password).await.map_err(StackError::Platform)
+    }
+
     /// Stops the platform and waits until nothing of it runs any more.
     pub async fn down(self) {
         self.stop.cancel();

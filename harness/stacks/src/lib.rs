@@ -3,9 +3,11 @@
 //! There is one stack so far: [`Embedded`], the reference platform inside this process, on the world's
 //! network. It costs no container and no port, and in a virtual world the whole run replays.
 
+mod certificate;
 mod embedded;
 
 pub use embedded::{Embedded, Founding, Running, Tenancy};
+pub use fleetproof_platform::{DataFolder, PlatformError};
 
 use std::fmt;
 
@@ -13,7 +15,7 @@ use std::fmt;
 #[derive(Debug)]
 pub enum StackError {
     /// The platform did not start.
-    Platform(fleetproof_platform::PlatformError),
+    Platform(PlatformError),
     /// A door of the platform could not be opened.
     Listen {
         /// Which.
@@ -21,6 +23,8 @@ pub enum StackError {
         /// What the network said.
         reason: std::io::Error,
     },
+    /// The platform cannot show who it is.
+    Certificate(std::io::Error),
     /// No defect is called that.
     UnknownDefect(String),
 }
@@ -29,6 +33,7 @@ impl fmt::Display for StackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Platform(error) => write!(f, "the platform did not start: {error}"),
+            Self::Certificate(reason) => write!(f, "the platform's certificate could not be made: {reason}"),
             Self::Listen { door, reason } => write!(f, "the platform's {door} could not be opened: {reason}"),
             Self::UnknownDefect(name) => {
                 write!(f, "no seeded defect is called `{name}`: `fleetproof defects` lists them")

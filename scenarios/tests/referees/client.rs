@@ -100,11 +100,33 @@ pub struct Client<'a> {
 impl<'a> Client<'a> {
     /// A device that was never switched on, with the address `mac` for an identity.
     pub fn new(bench: &'a Bench, server: &Server, mac: &str) -> Self {
+        Self::at(bench, server, mac, server.url(), None)
+    }
+
+    /// The same, that comes with TLS and trusts whom the platform says it should.
+    pub fn secure(bench: &'a Bench, server: &Server, mac: &str) -> Self {
+        Self::at(bench, server, mac, server.secure_url(), Some(server.ca_certificate()))
+    }
+
+    /// From now on it trusts whom `file` says.
+    pub fn trusts(&self, file: &str) {
+        let path = self.bench.path("mender.conf");
+        let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config["ServerCertificate"] = file.into();
+        fs::write(path, config.to_string()).unwrap();
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.bench.path("client.log")).unwrap_or_default()
+    }
+
+    fn at(bench: &'a Bench, server: &Server, mac: &str, url: &str, trusts: Option<&str>) -> Self {
         fs::create_dir_all(bench.path("data")).unwrap();
         fs::create_dir_all(bench.path("hil")).unwrap();
         bench.write("device_type", format!("device_type={DEVICE_TYPE}\n"));
-        let config = serde_json::json!({
-            "ServerURL": server.url(),
+        let mut config = serde_json::json!({
+            "ServerURL": url,
             "TenantToken": server.tenant_token(),
             "UpdatePollIntervalSeconds": 1,
             "InventoryPollIntervalSeconds": 2,
@@ -114,6 +136,9 @@ impl<'a> Client<'a> {
             "UpdateLogPath": bench.text("data"),
             "DBus": { "Enabled": false },
         });
+        if let Some(trusts) = trusts {
+            config["ServerCertificate"] = trusts.into();
+        }
         bench.write("mender.conf", config.to_string());
         Self { bench, mac: mac.to_owned(), file_system: FileSystem::make(bench), daemon: None }
     }

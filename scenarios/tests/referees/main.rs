@@ -13,5 +13,6 @@ mod bench;
 mod client;
 mod management;
 mod process;
+mod secure;
 mod server;
 mod updates;

@@ -56,6 +56,16 @@ impl Server {
         self.told["http"].as_str().unwrap()
     }
 
+    /// Where they come in with TLS.
+    pub fn secure_url(&self) -> &str {
+        self.told["https"].as_str().unwrap()
+    }
+
+    /// The file with the certificate of who certified the platform.
+    pub fn ca_certificate(&self) -> &str {
+        self.told["ca_certificate"].as_str().unwrap()
+    }
+
     /// What devices of the tenant show to say whose they are.
     pub fn tenant_token(&self) -> &str {
         self.told["tenants"]["demo"]["tenant_token"].as_str().unwrap()

@@ -44,8 +44,12 @@ impl<'a> Fleet<'a> {
     /// A new device asks to be let in, and is accepted.
     async fn enrolled(bench: &'a Bench) -> Self {
         let server = Server::start(bench);
+        let client = Client::new(bench, &server, "02:00:00:00:00:01");
+        Self::with(bench, server, client).await
+    }
+
+    async fn with(bench: &'a Bench, server: Server, mut client: Client<'a>) -> Self {
         let admin = server.login().await;
-        let mut client = Client::new(bench, &server, "02:00:00:00:00:01");
         client.start();
         let pending = bench.wait("the device asks to be let in", async || {
             admin.get(&format!("{DEVICES}?status=pending")).await.unwrap().get(0).cloned()
@@ -197,6 +201,18 @@ fn fails(name: &str, wishes: &[&str], meanwhile: Meanwhile, course: &str, runs_t
         assert_eq!(went.lines, steps(course));
         fleet.failed(&went, runs_then).await;
     });
+}
+
+/// A device that was never seen is let in and takes an update; what was recorded on the way. Whatever the server told it to
+/// download came from where it had come from itself.
+pub async fn update_over(bench: &Bench, server: Server, client: Client<'_>) -> Vec<String> {
+    let mut fleet = Fleet::with(bench, server, client).await;
+    fleet.release("release-2", &[]).await;
+    let course = fleet.update("release-2", Meanwhile::Nothing).await;
+    fleet.inventory_says("release-2").await;
+    assert_eq!(fleet.client.end(), "release-2");
+    fleet.server.end();
+    course.lines
 }
 
 #[test]

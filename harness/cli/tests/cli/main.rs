@@ -3,6 +3,7 @@
 
 mod catalogues;
 mod check;
+mod clean;
 mod encodings;
 mod failing;
 mod faults;
@@ -10,6 +11,7 @@ mod flow;
 mod hostile;
 mod passing;
 mod secrets;
+mod serve;
 mod signals;
 mod steps;
 mod tool;
