@@ -54,6 +54,29 @@ want_rust() {
     fi
 }
 
+want_python() {
+    if ! has python3; then want_package python3 "for referees that are written in it"; fi
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then want_package python3-venv "to give them a folder of their own"; fi
+    if ! has_python_tools; then
+        WANTED_REASONS+=("from PyPI, into a folder below target/: $(sed '/^#/d' ci/requirements.txt | tr '\n' ' ')")
+    fi
+}
+
+# The tools of ci/requirements.txt, in a folder of their own that says which they are.
+PYTHON_FOLDER=${CARGO_TARGET_DIR:-target}/ci/python
+PYTHON=$PYTHON_FOLDER/bin/python
+
+has_python_tools() { cmp -s ci/requirements.txt "$PYTHON_FOLDER/requirements.txt"; }
+
+python_tools() { # install?
+    if has_python_tools; then return; fi
+    [ "$1" = yes ] || return 1
+    rm -rf "$PYTHON_FOLDER"
+    python3 -m venv "$PYTHON_FOLDER" &&
+        "$PYTHON" -m pip install --quiet --disable-pip-version-check --requirement ci/requirements.txt &&
+        cp ci/requirements.txt "$PYTHON_FOLDER/requirements.txt"
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi
 }
