@@ -37,36 +37,54 @@ block! {
     }
 }
 
-/// What can be held while other steps run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Background {}
+/// Defines what `background` takes: verbs of which each takes one of several kinds.
+macro_rules! held {
+    ($($(#[doc = $doc:literal])+ $variant:ident($type:ident) = $word:literal,)*) => {
+        /// What can be held while other steps run.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Background {
+            $($(#[doc = $doc])+ $variant(Located<$type>),)*
+        }
 
-impl Background {
-    pub(crate) const BLOCK: &'static Block = &Block {
-        name: "Background",
-        about: &["What can be held while other steps run."],
-        keys: &[],
-        partly: false,
-        also: None,
+        impl Background {
+            pub(crate) const BLOCK: &'static Block = &Block {
+                name: "Background",
+                about: &["What can be held while other steps run."],
+                keys: &[$(crate::grammar::Key {
+                    word: $word,
+                    about: &[$($doc),+],
+                    shape: Shape::Choice($type::BLOCK),
+                    presence: crate::grammar::Presence::Optional,
+                }),*],
+                partly: false,
+                also: None,
+            };
+
+            /// The verb, as it is written.
+            #[must_use]
+            pub const fn verb(&self) -> &'static str {
+                match *self { $(Self::$variant(_) => $word),* }
+            }
+        }
+
+        impl Content for Background {
+            fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                let (_entry, at) = reader.kind(node, at, Self::BLOCK)?;
+                match at.word {
+                    $($word => crate::reader::located(&_entry.value, &at, reader).map(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            fn span(node: &Node) -> Span {
+                first_key(node)
+            }
+        }
     };
-
-    /// The verb, as it is written.
-    #[must_use]
-    pub const fn verb(&self) -> &'static str {
-        match *self {}
-    }
 }
 
-impl Content for Background {
-    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.kind(node, at, Self::BLOCK)?;
-        None
-    }
-
-    fn span(node: &Node) -> Span {
-        first_key(node)
-    }
-}
+// A kind is added here, with its own `for` left out: the `while` ends it. What it does stands in the engine's `background`.
+held! {}
 
 impl Step {
     /// The lists of steps that stand inside this one: one, or one per branch; none for most.

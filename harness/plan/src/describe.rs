@@ -68,6 +68,8 @@ impl Plan {
                         self.write_steps(out, steps, &format!("{number}.{branch}."))?;
                     }
                 }
+                // Every round has its own number between.
+                Step::Repeat(it) => self.write_steps(out, &it.steps, &format!("{number}.n."))?,
                 step => {
                     for inner in step.inside() {
                         self.write_steps(out, inner, &format!("{number}."))?;
