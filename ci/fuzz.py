@@ -21,6 +21,7 @@ import schemathesis
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
@@ -303,6 +304,8 @@ def main():
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory(prefix="fleetproof-fuzz-") as folder:
         folder = pathlib.Path(folder)
+        # What the generator keeps of a run is no part of the repository.
+        set_hypothesis_home_dir(folder / "hypothesis")
         program = str(pathlib.Path(arguments.program).resolve())
         artifact(program, folder)
         platform = Platform(program, folder)
