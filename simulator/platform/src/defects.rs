@@ -120,6 +120,30 @@ pub enum DefectId {
     SilentDeviceIsSuccess,
     /// The checksum of a file in an artifact is not kept.
     ChecksumNotKept,
+    /// A phase begins when the one before is full, not at its time.
+    PhaseStartsEarly,
+    /// A rollout tells everybody who asks, however fast.
+    RateNotObeyed,
+    /// A rate that grows with successes grows with those who were told.
+    RateGrowsWithAnybody,
+    /// Failures are held against all devices of a rollout, not against those that ended.
+    ThresholdCountsAll,
+    /// A paused rollout goes on.
+    PauseStillOffers,
+    /// The end of a device lets a paused rollout go on.
+    PauseLost,
+    /// A device tries once more than it may.
+    RetryOnceTooOften,
+    /// A device that failed is not tried again.
+    RetryForgotten,
+    /// No attempt is ever over by time.
+    TimeoutNever,
+    /// The time for a step runs from the beginning of the attempt.
+    StepTimeoutNotReset,
+    /// What a device reports after its time is taken note of.
+    LateReportTaken,
+    /// A rollout that stopped at its threshold goes on with those who have not begun.
+    AbortedRolloutGoesOn,
 }
 
 /// A defect, as the catalogue tells it.

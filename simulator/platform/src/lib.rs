@@ -18,6 +18,7 @@ pub mod defects;
 mod edge;
 mod fleet;
 mod ids;
+mod pacing;
 mod passwords;
 mod platform;
 mod proven;

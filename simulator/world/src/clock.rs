@@ -116,27 +116,50 @@ pub fn rfc3339(unix_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{milli:03}Z")
 }
 
-/// ms since 1970 of an RFC 3339 text in UTC (`…Z`), with or without a fraction of a second; `None` for anything else.
+/// The moment, in ms since 1970, of an RFC 3339 text with any offset; what is finer than a ms is cut off. `None`: it is
+/// no such text, or before 1970. Days from a civil date after Howard Hinnant's `days_from_civil`.
 #[must_use]
 pub fn read_rfc3339(text: &str) -> Option<u64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let numbers = |text: &str, between: char| -> Option<[u64; 3]> {
-        text.split(between).map(|part| part.parse().ok()).collect::<Option<Vec<_>>>()?.try_into().ok()
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to)?;
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i64>().ok()).flatten()
     };
-    let ([year, month, day], [h, m, s]) = (numbers(date, '-')?, numbers(time, ':')?);
-    let is_time = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !is_time || h > 23 || m > 59 || s > 60 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+    let at = |index: usize, marks: &[u8]| text.as_bytes().get(index).is_some_and(|byte| marks.contains(byte));
+    if !(at(4, b"-") && at(7, b"-") && at(10, b"Tt ") && at(13, b":") && at(16, b":")) {
         return None;
     }
-    let milli: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    // Days from the civil date, after Howard Hinnant's `days_from_civil`.
-    let y = year - u64::from(month <= 2);
-    let (era, year_of_era) = (y / 400, y % 400);
-    let shifted_month = (month + 9) % 12;
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (h, m, s) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let longest = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + i64::from(is_leap),
+        _ => return None,
+    };
+    if !(1..=longest).contains(&day) || h > 23 || m > 59 || s > 60 {
+        return None;
+    }
+    let digits = if at(19, b".") { text[20..].bytes().take_while(u8::is_ascii_digit).count() } else { 0 };
+    if at(19, b".") && digits == 0 {
+        return None;
+    }
+    let zone = 19 + if digits > 0 { digits + 1 } else { 0 };
+    let ms = (0..3)
+        .try_fold(0, |ms, place| Some(ms * 10 + if place < digits { number(20 + place, 21 + place)? } else { 0 }))?;
+    let offset = match (text.get(zone..)?, text.as_bytes().get(zone)?) {
+        ("Z" | "z", _) => 0,
+        (offset, sign @ (b'+' | b'-')) if offset.len() == 6 && at(zone + 3, b":") => {
+            let minutes = number(zone + 1, zone + 3)? * 60 + number(zone + 4, zone + 6)?;
+            if *sign == b'+' { minutes } else { -minutes }
+        }
+        _ => return None,
+    };
+    let (shifted_year, shifted_month) = (year - i64::from(month <= 2), (month + 9) % 12);
+    let (era, year_of_era) = (shifted_year.div_euclid(400), shifted_year.rem_euclid(400));
     let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
     let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some(days * 86_400_000 + h * 3_600_000 + m * 60_000 + s * 1_000 + milli)
+    u64::try_from(((days * 24 + h) * 60 + m - offset) * 60_000 + s * 1_000 + ms).ok()
 }
 
 #[cfg(test)]
@@ -165,11 +188,37 @@ mod tests {
             "",
             "2000-02-29",
             "2000-13-01T00:00:00Z",
-            "2000-02-29T00:00:00+01:00",
+            "2000-02-29T00:00:00+0100",
             "2000-02-29T24:00:00Z",
             "a-b-cTd:e:fZ",
         ] {
             assert_eq!(read_rfc3339(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_so_are_other_hands() {
+        for ms in [0, 951_782_400_000, 1_795_325_220_123, 4_107_542_399_999, 68_169_600_000] {
+            assert_eq!(read_rfc3339(&rfc3339(ms)), Some(ms));
+        }
+        assert_eq!(read_rfc3339("2020-07-06T15:04:49.114046203+02:00"), read_rfc3339("2020-07-06T13:04:49.114Z"));
+        assert_eq!(read_rfc3339("1970-01-01T01:00:01-00:30"), Some(5_401_000));
+        for wrong in [
+            "",
+            "today",
+            "2020-07-06",
+            "2020-07-06T15:04:49",
+            "2020-13-06T15:04:49Z",
+            "2021-02-29T00:00:00Z",
+            "2020-07-06T15:04:49.Z",
+            "2020-07-06T15:04:49+0200",
+            "2020-07-06T24:04:49Z",
+            "1969-12-31T23:59:59Z",
+            "2020-07-06T15:04:49Zz",
+            "2020-07-06T15:04:49.é",
+            "-020-07-06T15:04:49Z",
+        ] {
+            assert_eq!(read_rfc3339(wrong), None, "{wrong}");
         }
     }
 

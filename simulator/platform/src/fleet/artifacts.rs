@@ -1,6 +1,7 @@
 //! Artifacts: brought by people, read before they are taken, handed to devices.
 
 use super::objects::Objects;
+use super::rollout;
 use super::storage::{self, Link};
 use super::upload;
 use crate::Platform;
@@ -254,7 +255,13 @@ async fn describe(
 }
 
 /// Whether a deployment that has not ended needs an artifact of this name.
-pub(super) async fn is_needed(tx: &mut Transaction, tenant: &str, name: &str) -> Result<bool, StoreError> {
+pub(super) async fn is_needed(
+    app: &Platform,
+    tx: &mut Transaction,
+    tenant: &str,
+    name: &str,
+) -> Result<bool, StoreError> {
+    rollout::settle(app, tx, tenant).await?;
     let sql = "select count(*) as n from deployments where tenant_id = $1 and artifact_name = $2 \
                and finished_at is null";
     Ok(tx.number(sql, args![tenant, name]).await? > 0)
@@ -286,7 +293,7 @@ async fn delete(
     let mut tx = app.begin().await?;
     let row = find(&mut tx, &user.tenant, &id).await?;
     let name = row.text("name")?;
-    if is_needed(&mut tx, &user.tenant, &name).await? {
+    if is_needed(&app, &mut tx, &user.tenant, &name).await? {
         return Err(Refusal::conflict("Artifact is used in active deployment"));
     }
     forget(&mut tx, &user.tenant, &id, &name, row.int("size")?).await?;

@@ -1,14 +1,16 @@
 //! Deployments: made, looked at, aborted.
 
 use super::deployment_status::Progress;
+use super::pace_terms::{self, NewPhase, Pace, ShownPhase};
 use super::reach::Reach;
+use super::rollout::{self, Rollout, Stopper};
 use super::targets::{self, Reached, Target};
 use super::terms::Term;
 use crate::Platform;
 use crate::args;
 use crate::audit::Object;
-use crate::defects::DefectId;
 use crate::edge::{At, Body, Can, Page, Params, User, need};
+use crate::pacing::{Batch, Pacing, Phases};
 use crate::refusal::{Answer, Refusal};
 use crate::rights::PermissionSet;
 use crate::store::{Row, StoreError, Transaction, Tx};
@@ -57,12 +59,17 @@ pub(super) struct Deployment {
     created: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished: Option<String>,
-    /// pending, inprogress or finished.
+    /// scheduled, pending, inprogress or finished.
     status: String,
     device_count: i64,
     artifacts: Vec<String>,
     groups: Vec<String>,
-    retries: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phases: Option<Vec<ShownPhase>>,
+    /// How often a device may try again.
+    retries: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x_fleetproof: Option<Pace>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_devices: Option<i64>,
     initial_device_count: i64,
@@ -82,6 +89,7 @@ impl Deployment {
         let artifacts = tx.query(sql, args![row.text("tenant_id")?, &name]).await?;
         let finished = row.maybe_int("finished_at")?.and_then(|ms| u64::try_from(ms).ok());
         let filter = row.maybe_text("filter")?.is_some();
+        let rollout = Rollout::read(row)?;
         Ok(Self {
             name: row.text("name")?,
             artifact_name: name,
@@ -91,7 +99,9 @@ impl Deployment {
             device_count: row.int("device_count")?,
             artifacts: artifacts.iter().map(|artifact| artifact.text("id")).collect::<Result<_, _>>()?,
             groups: row.json("groups")?,
-            retries: 0,
+            phases: pace_terms::shown_phases(&rollout),
+            retries: rollout.pacing.retries,
+            x_fleetproof: pace_terms::shown_pace(&rollout.pacing),
             max_devices: row.maybe_int("max_devices")?,
             initial_device_count: row.int("initial_count")?,
             dynamic: row.truth("dynamic")?,
@@ -148,6 +158,7 @@ async fn listed(app: &Platform, user: &User, params: &Params, page: &Page) -> An
     let kind = params.choice("type", &["software", "configuration"])?;
     let oldest_first = params.choice("sort", &["asc", "desc"])? == Some("asc");
     let mut tx = app.begin().await?;
+    rollout::settle(app, &mut tx, &user.tenant).await?;
     let sql = "select * from deployments where tenant_id = $1 and ($2 = '' or status = $2) \
                order by created_at desc, id desc";
     let mut rows = Vec::new();
@@ -191,7 +202,7 @@ async fn list(State(app): State<Platform>, user: Can<need::SeeDeployments>, para
     operation_id = "Deployments V2 List Deployments", tag = "deployments",
     params(("id" = Option<Vec<String>>, Query, description = "Only these."),
         ("name" = Option<Vec<String>>, Query, description = "Only those called like this."),
-        ("status" = Option<String>, Query, description = "inprogress, finished or pending."),
+        ("status" = Option<String>, Query, description = "inprogress, finished, pending or scheduled."),
         ("type" = Option<String>, Query, description = "software or configuration."),
         ("created_before" = Option<i64>, Query, description = "Seconds since 1970."),
         ("created_after" = Option<i64>, Query, description = "Seconds since 1970."),
@@ -212,17 +223,19 @@ struct Plan {
     /// Also on devices that have it.
     #[serde(default)]
     force_installation: bool,
-    /// Not served yet.
+    /// In which batches it begins; everybody at once without.
     #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
-    phases: Vec<Value>,
+    phases: Vec<NewPhase>,
     /// Not served yet.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     uniform_phases: Option<Value>,
-    /// Not served yet.
+    /// How often a device may try again when it failed.
     #[serde(default)]
     retries: i64,
+    /// How fast, how long, and when it stops.
+    #[serde(default)]
+    x_fleetproof: Option<Pace>,
     /// Not served yet.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -233,21 +246,39 @@ struct Plan {
 }
 
 impl Plan {
-    fn check(&self) -> Result<(), Refusal> {
+    fn check(&self) -> Result<Order, Refusal> {
         if self.name.trim().is_empty() || self.artifact_name.trim().is_empty() {
             return Err(Refusal::bad_request("name and artifact_name: cannot be blank"));
         }
         let beyond = [
-            ("phases", !self.phases.is_empty()),
             ("uniform_phases", self.uniform_phases.is_some()),
-            ("retries", self.retries != 0),
             ("update_control_map", self.update_control_map.is_some()),
             ("autogenerate_delta", self.autogenerate_delta),
         ];
         match beyond.iter().find(|(_, asked)| *asked) {
             Some((what, _)) => Err(Refusal::unprocessable(format!("{what}: not served yet"))),
-            None => Ok(()),
+            None => Ok(Order {
+                rules: pace_terms::rules(self.retries, self.x_fleetproof.as_ref())?,
+                batches: pace_terms::batches(&self.phases)?,
+            }),
         }
+    }
+}
+
+/// What a deployment says of its pace.
+#[derive(Debug)]
+struct Order {
+    rules: Pacing,
+    batches: Vec<Batch>,
+}
+
+impl Order {
+    /// The rules of a deployment to so many devices that is made now.
+    fn pacing(self, app: &Platform, devices: i64) -> Result<Pacing, Refusal> {
+        let devices = u64::try_from(devices).unwrap_or(0);
+        let phases = Phases::plan(&self.batches, devices, app.now_ms(), || app.ids().thing());
+        let phases = phases.map_err(|error| Refusal::bad_request(error.to_string()))?;
+        Ok(Pacing { phases, ..self.rules })
     }
 }
 
@@ -286,6 +317,7 @@ struct Draft<'a> {
     filter: Option<(UsedFilter, Option<i64>)>,
     /// How many match today.
     initial: i64,
+    pacing: Pacing,
 }
 
 impl Draft<'_> {
@@ -301,12 +333,14 @@ impl Draft<'_> {
         let same = json!([name, artifact_name, force_installation, self.target]).to_string();
         let filter = self.filter.as_ref().map(|(filter, _)| json!(filter).to_string());
         let most = self.filter.as_ref().and_then(|(_, most)| *most);
+        let later = self.pacing.phases.first_start().filter(|start| *start > now);
+        rollout::settle(app, &mut tx, &user.tenant).await?;
         let written = tx
             .execute(
                 "insert into deployments (id, seq, tenant_id, name, artifact_name, status, same, groups, filter, \
-                 dynamic, forced, max_devices, device_count, unfinished, initial_count, created_at, finished_at) \
-                 values ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, $12, $13, $2, null) \
-                 on conflict do nothing",
+                 dynamic, forced, max_devices, device_count, unfinished, initial_count, created_at, finished_at, \
+                 pacing, due_at) values ($1, $2, $3, $4, $5, $14, $6, $7, $8, $9, $10, $11, $12, $12, $13, $2, null, \
+                 $15, $16) on conflict do nothing",
                 args![
                     &id,
                     now,
@@ -321,6 +355,9 @@ impl Draft<'_> {
                     most,
                     self.devices.len(),
                     self.initial,
+                    if later.is_some() { "scheduled" } else { "pending" },
+                    json!(self.pacing).to_string(),
+                    later,
                 ],
             )
             .await?;
@@ -364,7 +401,7 @@ fn no_devices() -> Refusal {
         (status = 422, description = "There is no such release, or part of this is not served.")),
     security(("user" = [])))]
 async fn create(State(app): State<Platform>, user: Can<need::Deploy>, Body(new): Body<NewDeployment>) -> Answer {
-    new.plan.check()?;
+    let order = new.plan.check()?;
     if new.devices.is_empty() != new.all_devices {
         return Err(Refusal::bad_request("one of devices and all_devices is needed"));
     }
@@ -383,7 +420,8 @@ async fn create(State(app): State<Platform>, user: Can<need::Deploy>, Body(new):
     ids.sort_unstable();
     let target = if new.all_devices { json!("all") } else { json!({ "devices": ids }) };
     let initial = i64::try_from(devices.len()).unwrap_or(i64::MAX);
-    let draft = Draft { plan: &new.plan, target, groups: Vec::new(), devices, filter: None, initial };
+    let pacing = order.pacing(&app, initial)?;
+    let draft = Draft { plan: &new.plan, target, groups: Vec::new(), devices, filter: None, initial, pacing };
     draft.write(&app, tx, &user).await
 }
 
@@ -401,7 +439,7 @@ async fn create_for_group(
     At(group): At<String>,
     Body(plan): Body<Plan>,
 ) -> Answer {
-    plan.check()?;
+    let order = plan.check()?;
     Reach::to(&app, &user, PermissionSet::DeployToDevices).demand(Some(&group))?;
     let mut tx = app.begin().await?;
     let devices = targets::resolve(&app, &mut tx, &user.tenant, &Target::Group(&group)).await?;
@@ -410,7 +448,8 @@ async fn create_for_group(
     }
     let initial = i64::try_from(devices.len()).unwrap_or(i64::MAX);
     let target = json!({ "group": &group });
-    let draft = Draft { plan: &plan, target, groups: vec![group.as_str()], devices, filter: None, initial };
+    let pacing = order.pacing(&app, initial)?;
+    let draft = Draft { plan: &plan, target, groups: vec![group.as_str()], devices, filter: None, initial, pacing };
     draft.write(&app, tx, &user).await
 }
 
@@ -426,7 +465,7 @@ async fn create_for_filter(
     user: Can<need::Deploy>,
     Body(new): Body<NewFilterDeployment>,
 ) -> Answer {
-    new.plan.check()?;
+    let order = new.plan.check()?;
     if !Reach::to(&app, &user, PermissionSet::DeployToDevices).is_everything() {
         return Err(Refusal::forbidden());
     }
@@ -447,6 +486,8 @@ async fn create_for_filter(
         devices: Vec::new(),
         filter: Some((filter, most)),
         initial,
+        // Of so many as it takes in, else of those that match today; the last phase takes whoever comes later.
+        pacing: order.pacing(&app, most.unwrap_or(initial))?,
     };
     draft.write(&app, tx, &user).await
 }
@@ -462,6 +503,7 @@ async fn show(
     At(id): At<String>,
 ) -> Answer<Json<Deployment>> {
     let mut tx = app.begin().await?;
+    rollout::settle(&app, &mut tx, &user.tenant).await?;
     let row = find(&mut tx, &user.tenant, &id).await?;
     let deployment = Deployment::read(&mut tx, &row).await?;
     app.commit(tx).await?;
@@ -492,26 +534,11 @@ async fn abort(
     }
     let over = || Refusal::unprocessable("Deployment already finished");
     let mut tx = app.begin().await?;
+    rollout::settle(&app, &mut tx, &user.tenant).await?;
     let sql = "select name, artifact_name from deployments \
                where tenant_id = $1 and id = $2 and finished_at is null order by id";
     let row = tx.first(sql, args![&user.tenant, &id]).await?.ok_or_else(over)?;
-    let now = app.now_ms();
-    let sql = if app.defect(DefectId::AbortMissesRunning) {
-        "update device_deployments set status = 'aborted', open = 0, finished_at = $2 \
-         where deployment_id = $1 and open = 1 and status = 'pending'"
-    } else {
-        "update device_deployments set status = 'aborted', open = 0, finished_at = $2 \
-         where deployment_id = $1 and open = 1"
-    };
-    tx.execute(sql, args![&id, now]).await?;
-    let ended = tx
-        .execute(
-            "update deployments set status = 'finished', finished_at = $2, unfinished = 0 \
-             where id = $1 and finished_at is null",
-            args![&id, now],
-        )
-        .await?;
-    if ended == 0 {
+    if !rollout::stop(&app, &mut tx, &id, Stopper::User, app.now_ms()).await? {
         return Err(over());
     }
     let object = Object::deployment(&id, &row.text("name")?, &row.text("artifact_name")?);

@@ -4,8 +4,8 @@ use super::authentication::{NewDevice, Tier, add_set, canonical};
 use super::deployment_status::Progress;
 use super::device_status::Status;
 use super::keys::PublicKey;
-use super::progress;
 use super::reach::Reach;
+use super::rollout;
 use super::slots;
 use crate::Platform;
 use crate::args;
@@ -354,7 +354,7 @@ async fn decommission(
     let mut tx = app.begin().await?;
     let device = find(&mut tx, &user.tenant, &id).await?;
     Reach::to(&app, &user, PermissionSet::ManageDevices).demand(device.group.as_deref())?;
-    progress::end_all(&app, &mut tx, &user.tenant, &id, Progress::Decommissioned).await?;
+    rollout::end_all(&app, &mut tx, &user.tenant, &id, Progress::Decommissioned).await?;
     tx.execute("delete from auth_sets where device_id = $1", args![&id]).await?;
     if !app.defect(DefectId::DecommissionedDeviceListed) {
         tx.execute("delete from devices where id = $1 and tenant_id = $2", args![&id, &user.tenant]).await?;

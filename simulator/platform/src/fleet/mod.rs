@@ -16,10 +16,13 @@ mod limits;
 mod object_files;
 mod objects;
 mod outcomes;
+mod pace;
+mod pace_terms;
 mod progress;
 mod reach;
 mod releases;
 mod revocation;
+mod rollout;
 mod slots;
 mod storage;
 mod targets;
@@ -50,6 +53,7 @@ pub(crate) fn gateway() -> OpenApiRouter<Platform> {
         .merge(progress::operations())
         .merge(deployments::operations())
         .merge(outcomes::operations())
+        .merge(pace::operations())
 }
 
 /// What everybody reaches who has a link. These are no operations of the interface, so they are not in the document.

@@ -6,6 +6,7 @@ use super::deployments::{self, Deployment};
 use super::devices;
 use super::progress;
 use super::reach::Reach;
+use super::rollout::{self, Rollout};
 use crate::Platform;
 use crate::args;
 use crate::audit::Object;
@@ -53,13 +54,16 @@ struct DeviceOutcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     substate: Option<String>,
     attempts: i64,
+    /// The phase that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase_id: Option<String>,
     /// What it was offered.
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<Artifact>,
 }
 
 impl DeviceOutcome {
-    async fn read(tx: &mut Transaction, row: &Row) -> Result<Self, StoreError> {
+    async fn read(tx: &mut Transaction, row: &Row, deployment: &Row) -> Result<Self, StoreError> {
         let time = |column: &str| {
             Ok::<_, StoreError>(row.maybe_int(column)?.and_then(|ms| u64::try_from(ms).ok()).map(rfc3339))
         };
@@ -78,7 +82,8 @@ impl DeviceOutcome {
             device_type: row.maybe_text("device_type")?,
             log: row.truth("has_log")?,
             substate: row.maybe_text("substate")?,
-            attempts: i64::from(artifact.is_some()),
+            attempts: row.int("attempts")?,
+            phase_id: phase_id(row, deployment)?,
             image,
         })
     }
@@ -89,6 +94,12 @@ fn is_silent(app: &Platform, row: &Row) -> Result<bool, StoreError> {
     let began = row.maybe_int("started_at")?.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(u64::MAX);
     let status = row.text("status")?;
     Ok(matches!(status.as_str(), "installing" | "rebooting") && began < app.now_ms().saturating_sub(8_000))
+}
+
+/// The phase of the deployment that the device is in, if it has phases and the device has asked.
+fn phase_id(row: &Row, deployment: &Row) -> Result<Option<String>, StoreError> {
+    let Some(phase) = row.maybe_int("phase")? else { return Ok(None) };
+    Ok(Rollout::read(deployment)?.pacing.phases.id(phase).map(str::to_owned))
 }
 
 /// How many devices are how far.
@@ -103,6 +114,7 @@ async fn show_statistics(
     At(id): At<String>,
 ) -> Answer<Json<BTreeMap<&'static str, i64>>> {
     let mut tx = app.begin().await?;
+    rollout::settle(&app, &mut tx, &user.tenant).await?;
     deployments::find(&mut tx, &user.tenant, &id).await?;
     let counts = deployments::statistics(&mut tx, &id).await?;
     app.commit(tx).await?;
@@ -135,6 +147,7 @@ async fn list_statistics(
     Body(which): Body<Which>,
 ) -> Answer<Json<Vec<Statistics>>> {
     let mut tx = app.begin().await?;
+    rollout::settle(&app, &mut tx, &user.tenant).await?;
     let mut all = Vec::with_capacity(which.deployment_ids.len());
     for id in which.deployment_ids {
         deployments::find(&mut tx, &user.tenant, &id).await?;
@@ -181,7 +194,8 @@ async fn list_devices(
 ) -> Answer {
     let wanted = wanted_status(&params)?;
     let mut tx = app.begin().await?;
-    deployments::find(&mut tx, &user.tenant, &id).await?;
+    rollout::settle(&app, &mut tx, &user.tenant).await?;
+    let deployment = deployments::find(&mut tx, &user.tenant, &id).await?;
     let sql = "select d.*, case when l.device_id is null then 0 else 1 end as has_log from device_deployments d \
                left join deployment_logs l on l.deployment_id = d.deployment_id and l.device_id = d.device_id \
                where d.deployment_id = $1 order by d.device_id";
@@ -194,7 +208,7 @@ async fn list_devices(
     let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let mut outcomes = Vec::new();
     for row in page.cut(rows) {
-        let mut outcome = DeviceOutcome::read(&mut tx, &row).await?;
+        let mut outcome = DeviceOutcome::read(&mut tx, &row, &deployment).await?;
         if app.defect(DefectId::SilentDeviceIsSuccess) && is_silent(&app, &row)? {
             outcome.status = "success".to_owned();
         }
@@ -269,6 +283,7 @@ async fn history(
 ) -> Answer {
     let wanted = wanted_status(&params)?;
     let mut tx = app.begin().await?;
+    rollout::settle(&app, &mut tx, &user.tenant).await?;
     let sql = "select d.*, case when l.device_id is null then 0 else 1 end as has_log from device_deployments d \
                left join deployment_logs l on l.deployment_id = d.deployment_id and l.device_id = d.device_id \
                where d.tenant_id = $1 and d.device_id = $2 and d.hidden = 0 order by d.seq desc, d.deployment_id";
@@ -289,7 +304,7 @@ async fn history(
         parts.push(Part {
             id: format!("{deployment}.{id}"),
             deployment: Deployment::read(&mut tx, &found).await?,
-            device: DeviceOutcome::read(&mut tx, &row).await?,
+            device: DeviceOutcome::read(&mut tx, &row, &found).await?,
         });
     }
     app.commit(tx).await?;
@@ -325,7 +340,7 @@ async fn abort_for_device(
 ) -> Answer<StatusCode> {
     let mut tx = app.begin().await?;
     let Some(device) = reached(&app, &mut tx, &user, &id).await? else { return Ok(StatusCode::NO_CONTENT) };
-    if progress::end_all(&app, &mut tx, &user.tenant, &id, Progress::Aborted).await? > 0 {
+    if rollout::end_all(&app, &mut tx, &user.tenant, &id, Progress::Aborted).await? > 0 {
         app.audit(&mut tx, &user.tenant, &*user, "abort", Object::device(&id, &device.identity), None).await?;
     }
     app.commit(tx).await?;
@@ -344,6 +359,7 @@ async fn forget_history(
 ) -> Answer<StatusCode> {
     let mut tx = app.begin().await?;
     let Some(device) = reached(&app, &mut tx, &user, &id).await? else { return Ok(StatusCode::NO_CONTENT) };
+    rollout::settle(&app, &mut tx, &user.tenant).await?;
     let sql = "update device_deployments set hidden = 1 \
                where tenant_id = $1 and device_id = $2 and open = 0 and hidden = 0";
     if tx.execute(sql, args![&user.tenant, &id]).await? > 0 {

@@ -1,12 +1,14 @@
 //! What a device asks of its deployments, and what it reports.
 
 use super::deployment_status::{Progress, Ruling};
+use super::rollout;
 use super::storage::{self, Link};
 use super::targets;
 use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
 use crate::edge::{At, Body, Device, Origin, Params};
+use crate::pacing::Miss;
 use crate::refusal::{Answer, Refusal};
 use crate::store::{Row, StoreError, Transaction, Tx};
 use axum::Json;
@@ -55,39 +57,57 @@ async fn offer(app: &Platform, origin: &Origin, device: &Device, provides: &Prov
         }
     }
     let mut tx = app.begin().await?;
-    let mut open = first_open(app, &mut tx, device).await?;
-    if open.is_none() && targets::join_dynamic(app, &mut tx, &device.tenant, &device.id).await? {
-        open = first_open(app, &mut tx, device).await?;
+    rollout::settle(app, &mut tx, &device.tenant).await?;
+    loop {
+        for open in all_open(app, &mut tx, device).await? {
+            if begins(app, &mut tx, device, &open).await? {
+                let offered = choose(app, &mut tx, origin, device, provides, &open).await?;
+                app.commit(tx).await?;
+                return Ok(match offered {
+                    Some(offer) => Json(offer).into_response(),
+                    None => StatusCode::NO_CONTENT.into_response(),
+                });
+            }
+        }
+        if !targets::join_dynamic(app, &mut tx, &device.tenant, &device.id).await? {
+            app.commit(tx).await?;
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
     }
-    let Some(open) = open else {
-        app.commit(tx).await?;
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    };
-    let offered = choose(app, &mut tx, origin, device, provides, &open).await?;
-    app.commit(tx).await?;
-    Ok(match offered {
-        Some(offer) => Json(offer).into_response(),
-        None => StatusCode::NO_CONTENT.into_response(),
-    })
 }
 
-/// The oldest deployment that the device has not ended.
-async fn first_open(app: &Platform, tx: &mut Transaction, device: &Device) -> Result<Option<Row>, StoreError> {
+/// The deployments that the device has not ended, the oldest first. One that may not begin on it yet does not keep it
+/// from the next.
+async fn all_open(app: &Platform, tx: &mut Transaction, device: &Device) -> Result<Vec<Row>, StoreError> {
     let sql = if app.defect(DefectId::IdleDeviceGetsForeignUpdate) {
-        "select d.deployment_id, d.artifact_id, p.artifact_name, p.forced, p.tenant_id from device_deployments d \
+        "select p.*, d.deployment_id, d.device_id, d.artifact_id, d.attempts, d.began_at from device_deployments d \
          join deployments p on p.id = d.deployment_id \
          where d.open = 1 and $2 <> '' order by case when d.device_id = $1 then 0 else 1 end, d.seq, d.deployment_id, \
          d.device_id limit 1"
     } else if app.defect(DefectId::DeploymentReachesForeignDevice) {
-        "select d.deployment_id, d.artifact_id, p.artifact_name, p.forced, p.tenant_id from device_deployments d \
+        "select p.*, d.deployment_id, d.device_id, d.artifact_id, d.attempts, d.began_at from device_deployments d \
          join deployments p on p.id = d.deployment_id \
-         where d.device_id = $1 and d.open = 1 and $2 <> '' order by d.seq, d.deployment_id limit 1"
+         where d.device_id = $1 and d.open = 1 and $2 <> '' order by d.seq, d.deployment_id"
     } else {
-        "select d.deployment_id, d.artifact_id, p.artifact_name, p.forced, p.tenant_id from device_deployments d \
+        "select p.*, d.deployment_id, d.device_id, d.artifact_id, d.attempts, d.began_at from device_deployments d \
          join deployments p on p.id = d.deployment_id \
-         where d.device_id = $1 and d.open = 1 and d.tenant_id = $2 order by d.seq, d.deployment_id limit 1"
+         where d.device_id = $1 and d.open = 1 and d.tenant_id = $2 order by d.seq, d.deployment_id"
     };
-    tx.first(sql, args![&device.id, &device.tenant]).await
+    tx.query(sql, args![&device.id, &device.tenant]).await
+}
+
+/// Whether the device is in an attempt, or begins one now.
+async fn begins(app: &Platform, tx: &mut Transaction, device: &Device, open: &Row) -> Result<bool, StoreError> {
+    if open.maybe_int("began_at")?.is_some() {
+        return Ok(true);
+    }
+    if !rollout::might_begin(app, open, open.int("attempts")? > 0)? {
+        return Ok(false);
+    }
+    let deployment = open.text("deployment_id")?;
+    rollout::hold(tx, &deployment).await?;
+    // Somebody else's, where a defect hands it out.
+    Ok(rollout::begin(app, tx, &deployment, &device.id).await? || open.text("device_id")? != device.id)
 }
 
 /// The offer of an open deployment, unless it ends here.
@@ -102,7 +122,7 @@ async fn choose(
     let (deployment, name, tenant) =
         (open.text("deployment_id")?, open.text("artifact_name")?, open.text("tenant_id")?);
     if provides.get("artifact_name") == Some(&name) && !open.truth("forced")? {
-        end(app, tx, &deployment, &device.id, Progress::AlreadyInstalled).await?;
+        rollout::end(app, tx, &deployment, &device.id, Progress::AlreadyInstalled, app.now_ms()).await?;
         return Ok(None);
     }
     let sql = "select id, device_types, depends from artifacts where tenant_id = $1 and name = $2 \
@@ -122,7 +142,7 @@ async fn choose(
         }
     }
     let Some((id, device_types_compatible)) = chosen else {
-        end(app, tx, &deployment, &device.id, Progress::NoArtifact).await?;
+        rollout::end(app, tx, &deployment, &device.id, Progress::NoArtifact, app.now_ms()).await?;
         return Ok(None);
     };
     if known.is_none() {
@@ -141,55 +161,6 @@ async fn choose(
 /// Whether a device with these provides may install what depends on that.
 fn is_met(depends: &BTreeMap<String, Vec<String>>, provides: &Provides) -> bool {
     depends.iter().all(|(key, values)| provides.get(key).is_some_and(|have| values.contains(have)))
-}
-
-/// Ends a device's part in a deployment, and the deployment with the last device.
-pub(super) async fn end(
-    app: &Platform,
-    tx: &mut Transaction,
-    deployment: &str,
-    device: &str,
-    how: Progress,
-) -> Result<(), StoreError> {
-    let ended = tx
-        .execute(
-            "update device_deployments set status = $3, open = 0, finished_at = $4 \
-             where deployment_id = $1 and device_id = $2 and open = 1",
-            args![deployment, device, how.name(), app.now_ms()],
-        )
-        .await?;
-    if ended == 1 {
-        tx.execute(
-            "update deployments set unfinished = unfinished - 1, status = 'inprogress' \
-             where id = $1 and finished_at is null",
-            args![deployment],
-        )
-        .await?;
-        tx.execute(
-            "update deployments set status = 'finished', finished_at = $2 where id = $1 and finished_at is null \
-             and unfinished = 0 and (dynamic = 0 or (max_devices is not null and device_count >= max_devices))",
-            args![deployment, app.now_ms()],
-        )
-        .await?;
-    }
-    Ok(())
-}
-
-/// Ends all that a device has not ended; how many that were.
-pub(super) async fn end_all(
-    app: &Platform,
-    tx: &mut Transaction,
-    tenant: &str,
-    device: &str,
-    how: Progress,
-) -> Result<usize, StoreError> {
-    let sql = "select deployment_id from device_deployments \
-               where device_id = $1 and open = 1 and tenant_id = $2 order by seq, deployment_id";
-    let open = tx.query(sql, args![device, tenant]).await?;
-    for row in &open {
-        end(app, tx, &row.text("deployment_id")?, device, how).await?;
-    }
-    Ok(open.len())
 }
 
 /// What is next? (old clients)
@@ -265,9 +236,11 @@ async fn report(
     Body(report): Body<Report>,
 ) -> Answer<StatusCode> {
     let mut tx = app.begin().await?;
+    rollout::settle(&app, &mut tx, &device.tenant).await?;
+    rollout::hold(&mut tx, &id).await?;
     let row = tx
         .first(
-            "select status from device_deployments \
+            "select status, open, attempts, began_at, missed from device_deployments \
              where deployment_id = $1 and device_id = $2 and tenant_id = $3 order by deployment_id",
             args![&id, &device.id, &device.tenant],
         )
@@ -280,6 +253,11 @@ async fn report(
         to => to,
     };
     let rewrites = app.defect(DefectId::TerminalStatusRewritable) && from.is_over() && to.is_reportable();
+    let now = app.now_ms();
+    if !rewrites && is_late(&app, &mut tx, &device, &id, &row, to).await? {
+        app.commit(tx).await?;
+        return Ok(StatusCode::NO_CONTENT);
+    }
     match from.report(to) {
         _ if rewrites => {
             let sql = "update device_deployments set status = $3 where deployment_id = $1 and device_id = $2";
@@ -294,12 +272,15 @@ async fn report(
             }
         }
         Ruling::Moved if to.is_over() && is_forgotten(&app, &mut tx, &id).await? => {}
-        Ruling::Moved if to.is_over() => end(&app, &mut tx, &id, &device.id, to).await?,
+        Ruling::Moved if to == Progress::Failure => {
+            rollout::miss(&app, &mut tx, &id, &device.id, Miss::Failed, now).await?;
+        }
+        Ruling::Moved if to.is_over() => rollout::end(&app, &mut tx, &id, &device.id, to, now).await?,
         Ruling::Moved | Ruling::Same => {
             tx.execute(
-                "update device_deployments set status = $3, substate = $4, started_at = coalesce(started_at, $5) \
-                 where deployment_id = $1 and device_id = $2",
-                args![&id, &device.id, to.name(), report.substate.as_deref(), app.now_ms()],
+                "update device_deployments set status = $3, substate = $4, told_at = $5, \
+                 started_at = coalesce(started_at, $5) where deployment_id = $1 and device_id = $2",
+                args![&id, &device.id, to.name(), report.substate.as_deref(), now],
             )
             .await?;
             let begun = "update deployments set status = 'inprogress' where id = $1 and status = 'pending'";
@@ -318,6 +299,34 @@ async fn is_forgotten(app: &Platform, tx: &mut Transaction, deployment: &str) ->
     let sql =
         "select device_id from device_deployments where deployment_id = $1 and finished_at > $2 order by device_id";
     Ok(tx.first(sql, args![deployment, app.now_ms() - 1_000]).await?.is_some())
+}
+
+/// Whether a report comes after the end of its attempt and says nothing new. One that comes before an attempt begins it,
+/// if it may; what else is out of time is refused as what an abort has ended.
+async fn is_late(
+    app: &Platform,
+    tx: &mut Transaction,
+    device: &Device,
+    deployment: &str,
+    row: &Row,
+    to: Progress,
+) -> Answer<bool> {
+    let over = || Err(Refusal::conflict("Deployment timed out"));
+    let missed = row.maybe_text("missed")?;
+    match (row.truth("open")?, missed.as_deref()) {
+        (false, Some("timed_out")) if app.defect(DefectId::LateReportTaken) => {
+            let sql = "update device_deployments set status = $3 where deployment_id = $1 and device_id = $2";
+            tx.execute(sql, args![deployment, &device.id, to.name()]).await?;
+            Ok(true)
+        }
+        (false, Some("timed_out")) => over(),
+        (true, _) if row.maybe_int("began_at")?.is_some() || !to.is_reportable() => Ok(false),
+        (true, Some("failed")) if to == Progress::Failure => Ok(true),
+        (true, Some(_)) => over(),
+        (true, None) if rollout::begin(app, tx, deployment, &device.id).await? => Ok(false),
+        (true, None) => Err(Refusal::conflict("Deployment has not begun for this device")),
+        (false, _) => Ok(false),
+    }
 }
 
 /// A line of a log.

@@ -128,7 +128,7 @@ async fn delete(State(app): State<Platform>, user: Can<need::ChangeReleases>, pa
     let mut tx = app.begin().await?;
     let mut gone = Vec::new();
     for name in names {
-        if artifacts::is_needed(&mut tx, &user.tenant, name).await? {
+        if artifacts::is_needed(&app, &mut tx, &user.tenant, name).await? {
             return Err(Refusal::conflict(format!("release {name} is used in active deployment")));
         }
         let sql = "select id, size from artifacts where tenant_id = $1 and name = $2 order by id";

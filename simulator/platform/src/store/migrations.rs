@@ -6,8 +6,11 @@ use crate::ids::hex;
 use sha2::{Digest, Sha256};
 
 /// Every step that ever changed the tables, in order. A step that was released is never edited.
-const STEPS: &[(i64, &str)] =
-    &[(1, include_str!("migrations/001_tenancy.sql")), (2, include_str!("migrations/002_fleet.sql"))];
+const STEPS: &[(i64, &str)] = &[
+    (1, include_str!("migrations/001_tenancy.sql")),
+    (2, include_str!("migrations/002_fleet.sql")),
+    (3, include_str!("migrations/003_pacing.sql")),
+];
 
 /// Whose words to use.
 #[derive(Clone, Copy)]

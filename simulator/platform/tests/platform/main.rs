@@ -8,12 +8,15 @@ mod foundation;
 mod gear;
 mod operations;
 #[cfg(feature = "seeded-defects")]
+mod pace;
 mod planted;
 #[cfg(feature = "seeded-defects")]
 mod planted_ends;
 #[cfg(feature = "seeded-defects")]
 mod planted_fleet;
 mod planted_network;
+#[cfg(feature = "seeded-defects")]
+mod planted_pace;
 mod stock;
 mod strangers;
 mod tenancy;
