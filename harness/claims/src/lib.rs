@@ -15,6 +15,7 @@ mod isolation;
 mod judge;
 mod ledger;
 pub mod model;
+pub mod rollout;
 mod states;
 mod tools;
 

@@ -33,6 +33,8 @@ struct Known {
     uploads: BTreeMap<(String, String), String>,
     /// What devices show, by tenant.
     tenant_tokens: BTreeMap<String, Token>,
+    /// Deployments that stand still.
+    paused: BTreeSet<String>,
 }
 
 /// Whether a success changed something.
@@ -121,6 +123,13 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// The deployment whose pace was set, and whether it shall stand still.
+    fn pace(&self) -> Option<(&str, bool)> {
+        let is_set = &*self.row.operation == "x_fleetproof Set Pace";
+        let deployment = self.parameters.get("deployment_id").filter(|_| is_set)?;
+        Some((deployment, self.body.get("state")?.as_str()? == "paused"))
+    }
+
     fn own_tenant(&self) -> &str {
         self.by.tenant_id().map_or("", |id| id)
     }
@@ -173,6 +182,9 @@ impl Known {
 
     fn changed(&self, asked: &Asked<'_>) -> Changed {
         let Some(answer) = asked.answer else { return Changed::Perhaps };
+        if let Some((deployment, paused)) = asked.pace() {
+            return if self.paused.contains(deployment) == paused { Changed::No } else { Changed::Yes };
+        }
         if let Some(count) = answer.json().and_then(|body| body.get("updated_count")?.as_u64()) {
             return if count == 0 { Changed::No } else { Changed::Yes };
         }
@@ -260,6 +272,13 @@ impl Known {
             let slot = row.slots.iter().find(|slot| slot.kind == kind && slot.place == Place::Path)?;
             asked.parameters.get(&slot.name).cloned()
         };
+        if let Some((deployment, paused)) = asked.pace() {
+            if paused {
+                self.paused.insert(deployment.to_owned());
+            } else {
+                self.paused.remove(deployment);
+            }
+        }
         match (row.object, row.does) {
             (Kind::Role, Does::Create) => self.lives(&tenant, Kind::Role, text(&asked.body, "name")),
             (Kind::Tenant, Does::Create) => {}
@@ -392,6 +411,22 @@ mod tests {
     }
 
     const USERS: &str = "/api/management/v1/useradm/users";
+
+    #[test]
+    fn a_pause_that_changes_nothing_calls_for_no_entry() {
+        let (ledger, by) = (Ledger::default(), admin("u1", "t1"));
+        let set = |state: &str, status: u16| {
+            let path = "/api/management/v1/deployments/deployments/d1/pace";
+            let answer = Some((status, "", Value::Null));
+            asked(&ledger, &by, "x_fleetproof Set Pace", path, json!({ "state": state }), answer)
+        };
+        let entry = ["t1 u1 update/deployment d1"];
+        assert_eq!(set("running", 204), [""; 0], "as it was");
+        assert_eq!(set("paused", 404), [""; 0]);
+        assert_eq!(set("paused", 204), entry);
+        assert_eq!(set("paused", 204), [""; 0]);
+        assert_eq!(set("running", 204), entry);
+    }
 
     #[test]
     fn a_delete_that_deletes_nothing_calls_for_no_entry() {

@@ -11,6 +11,7 @@ mod knock;
 mod ledger;
 pub mod logs;
 pub mod objects;
+pub mod pace;
 pub mod refusals;
 pub mod roles;
 mod session;

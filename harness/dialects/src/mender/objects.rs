@@ -2,6 +2,7 @@
 
 use super::fill::Fills;
 use super::knock::{Key, identity_text};
+use super::pace::{PaceSpec, PhaseSpec};
 use super::session::{Session, TenantRef};
 use super::updates::{ArtifactSpec, Target};
 use super::{Call, Mender, json, roles, text, unreadable};
@@ -350,7 +351,15 @@ impl Mender {
             }
         };
         let (made, device) = self.with_device(by, made, have).await?;
-        let id = self.deploy(by, &made.name, &release, &Target::Devices(vec![device]), &Map::new()).await?;
+        // With a pace of its own, so that there is one to be looked at and tampered with.
+        let pace = PaceSpec {
+            phases: vec![PhaseSpec { percent: None, start_ms: None }],
+            rate: Some(6_000),
+            retries: 1,
+            abort_above: Some(500_000),
+            ..PaceSpec::default()
+        };
+        let id = self.deploy(by, &made.name, &release, &Target::Devices(vec![device]), &pace.body()).await?;
         Ok(made.with(Kind::Deployment, id))
     }
 
@@ -476,6 +485,7 @@ impl Mender {
                 calls.push(("deployment", Call::new("Show Deployment").path(&in_deployment)));
                 calls.push(("statistics", Call::new("Deployment Status Statistics").path(&in_deployment)));
                 calls.push(("devices", Call::new("List Devices in Deployment").path(&in_deployment)));
+                calls.push(("pace", Call::new("x_fleetproof Show Pace").path(&in_deployment)));
             }
             Thing::User(_) => {
                 calls.push(("user", Call::new("Show User").path(&in_user)));

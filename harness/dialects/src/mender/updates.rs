@@ -99,6 +99,8 @@ pub struct DeviceDeployment {
     pub status: String,
     /// Whether its log can be read.
     pub has_log: bool,
+    /// How often it has begun, where the platform says so.
+    pub attempts: Option<u64>,
 }
 
 /// A link to a stored file, good for everybody who has it, for a while.
@@ -264,6 +266,7 @@ impl Mender {
             device_id: text(value, "id"),
             status: text(value, "status"),
             has_log: value.get("log").and_then(Value::as_bool).unwrap_or(false),
+            attempts: value.get("attempts").and_then(Value::as_u64),
         };
         Ok(found.iter().map(read).collect())
     }

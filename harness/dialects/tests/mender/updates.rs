@@ -1,5 +1,6 @@
 use crate::common::{play, refused, tenant};
 use fleetproof_dialects::mender::objects::{Have, Thing};
+use fleetproof_dialects::mender::pace::{PaceSpec, PhaseSpec};
 use fleetproof_dialects::mender::updates::{ArtifactSpec, Image, Target};
 use fleetproof_wire::artifact;
 use serde_json::Map;
@@ -107,6 +108,24 @@ fn updates_are_stored_once_and_deployed_to_devices_groups_and_filters() {
             assert_eq!(refused(mender.deployment(&stage.globex, &id).await), 404);
         }
         assert_eq!(mender.deployments(&stage.acme).await.unwrap().len(), 3);
+        let phase = |percent, start_ms| PhaseSpec { percent, start_ms };
+        let start = mender.world().clock.unix_ms() + 60_000;
+        let pace =
+            PaceSpec { phases: vec![phase(None, Some(start))], rate: Some(60), retries: 2, ..PaceSpec::default() };
+        let target = Target::Devices(vec![device.to_string()]);
+        let later = mender.deploy(&stage.acme, "later", "app-2", &target, &pace.body()).await.unwrap();
+        let shown = mender.deployment(&stage.acme, &later).await.unwrap();
+        assert_eq!((shown.status.as_str(), &shown.raw["retries"]), ("scheduled", &serde_json::json!(2)));
+        for (paused, state) in [(true, "paused"), (true, "paused"), (false, "scheduled")] {
+            mender.set_pace(&stage.acme, &later, paused).await.unwrap();
+            assert_eq!(mender.pace(&stage.acme, &later).await.unwrap().state, state);
+        }
+        assert_eq!(refused(mender.pace(&stage.globex, &later).await), 404);
+        assert_eq!(refused(mender.set_pace(&stage.globex, &later, true).await), 404);
+        mender.abort(&stage.acme, &later).await.unwrap();
+        let shown = mender.pace(&stage.acme, &later).await.unwrap();
+        assert_eq!((shown.state.as_str(), shown.aborted_by.as_deref()), ("aborted", Some("user")));
+        assert_eq!(refused(mender.set_pace(&stage.acme, &later, true).await), 422);
         let nobody = Target::Devices(vec![]);
         assert_eq!(refused(mender.deploy(&stage.acme, "to nobody", "app-2", &nobody, &Map::new()).await), 400);
         let target = Target::Devices(vec![device]);
