@@ -16,6 +16,8 @@ pub struct Record {
     pub devices: Vec<DeviceRecord>,
     /// Polls that were answered; they are counted, not listed.
     pub polls: u64,
+    /// Polls in vain are listed from here on: something goes round at a pace.
+    pub keeps_vain: bool,
 }
 
 /// What one device did.
@@ -39,13 +41,18 @@ pub struct DeviceRecord {
     pub healthy: bool,
     /// The version that it last told the platform.
     pub told: Option<(Stamp, String, Seq)>,
-    /// Its updates, by deployment id, in the order in which they were offered.
+    /// Its updates, in the order in which they were offered: one for every offer.
     pub updates: Vec<Update>,
     /// The answer to its last authenticated poll before it fell silent.
     pub retired: Option<(u16, Seq)>,
     /// Its last change: since when nothing new happened on it.
     pub changed: Stamp,
+    /// When it asked, and was told that there is nothing; the first so many, and the last.
+    pub in_vain: Vec<(Stamp, Stamp)>,
 }
+
+/// How many polls in vain of a device are kept.
+const KEPT: usize = 64;
 
 /// One update on one device.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +63,8 @@ pub struct Update {
     pub artifact: String,
     /// When it was offered.
     pub offered: Option<Seq>,
+    /// When it had asked for that, and when it was answered.
+    pub offered_at: (Stamp, Stamp),
     /// When the download began.
     pub download_started: Option<Seq>,
     /// When all of it was there.
@@ -66,6 +75,8 @@ pub struct Update {
     pub boots: Vec<(String, bool, Seq)>,
     /// Every status that it reported: status, the platform's answer, event.
     pub reports: Vec<(String, u16, Seq)>,
+    /// When it began to tell each of them, and when it was answered.
+    pub reported_at: Vec<(Stamp, Stamp)>,
     /// How it ended on the device.
     pub finished: Option<Finished>,
     /// When something last happened in it.
@@ -91,7 +102,7 @@ impl Record {
     /// An empty record for a population in which device `i` runs `versions[i]`.
     pub fn new(versions: impl IntoIterator<Item = String>) -> Self {
         let device = |running| DeviceRecord { running, healthy: true, ..DeviceRecord::default() };
-        Self { devices: versions.into_iter().map(device).collect(), polls: 0 }
+        Self { devices: versions.into_iter().map(device).collect(), ..Self::default() }
     }
 
     /// Takes note of an event. Routine polls have no event of their own: their `seq` is ignored.
@@ -101,11 +112,15 @@ impl Record {
             record.changed = at;
         }
         match what {
-            DeviceEvent::Polled { status } => {
+            DeviceEvent::Polled { status, asked } => {
                 self.polls += 1;
                 if (200..300).contains(status) {
                     record.served = Some(at);
                     record.polls += 1;
+                }
+                if *status == 204 && self.keeps_vain {
+                    record.in_vain.truncate(KEPT);
+                    record.in_vain.push((Stamp::from_micros(*asked), at));
                 }
             }
             DeviceEvent::Knocked { status } => record.knocked = Some((at, *status, seq)),
@@ -126,10 +141,16 @@ impl Record {
             DeviceEvent::TokenRefused => record.token_refused = Some(at),
             DeviceEvent::Died { .. } => record.died = Some(seq),
             DeviceEvent::Retired { status } => record.retired = Some((*status, seq)),
-            DeviceEvent::Offered { deployment, artifact } => {
-                let update = record.update(deployment, at);
-                update.artifact.clone_from(artifact);
-                update.offered.get_or_insert(seq);
+            DeviceEvent::Offered { deployment, artifact, asked } => {
+                // Offered again it begins again, whatever became of it before.
+                record.updates.push(Update {
+                    deployment: deployment.clone(),
+                    artifact: artifact.clone(),
+                    offered: Some(seq),
+                    offered_at: (Stamp::from_micros(*asked), at),
+                    moved: at,
+                    ..Update::default()
+                });
             }
             DeviceEvent::DownloadStarted { deployment } => {
                 record.update(deployment, at).download_started.get_or_insert(seq);
@@ -140,8 +161,10 @@ impl Record {
             DeviceEvent::InstallStarted { deployment } => {
                 record.update(deployment, at).install_started.get_or_insert(seq);
             }
-            DeviceEvent::Reported { deployment, status, answer } => {
-                record.update(deployment, at).reports.push((status.clone(), *answer, seq));
+            DeviceEvent::Reported { deployment, status, answer, asked } => {
+                let update = record.update(deployment, at);
+                update.reports.push((status.clone(), *answer, seq));
+                update.reported_at.push((Stamp::from_micros(*asked), at));
             }
             DeviceEvent::Finished { deployment, success, version, inconsistent } => {
                 record.running.clone_from(version);
@@ -155,14 +178,27 @@ impl Record {
 }
 
 impl DeviceRecord {
-    /// What it did for the deployment with this id, if it ever heard of it.
+    /// What it did last for the deployment with this id, if it ever heard of it.
     #[must_use]
     pub fn heard_of(&self, deployment: &str) -> Option<&Update> {
-        self.updates.iter().find(|update| update.deployment == deployment)
+        self.updates.iter().rev().find(|update| update.deployment == deployment)
+    }
+
+    /// Each time that it was offered the deployment with this id, and what came of it.
+    pub fn attempts<'r>(&'r self, deployment: &'r str) -> impl Iterator<Item = &'r Update> {
+        self.updates.iter().filter(move |update| update.deployment == deployment)
+    }
+
+    /// What it did last for each deployment.
+    pub fn last_updates(&self) -> impl Iterator<Item = &Update> {
+        let is_last = |at: usize, update: &Update| {
+            self.updates[at + 1..].iter().all(|later| later.deployment != update.deployment)
+        };
+        self.updates.iter().enumerate().filter(move |(at, update)| is_last(*at, update)).map(|(_, update)| update)
     }
 
     fn update(&mut self, deployment: &str, at: Stamp) -> &mut Update {
-        let position = self.updates.iter().position(|update| update.deployment == deployment).unwrap_or_else(|| {
+        let position = self.updates.iter().rposition(|update| update.deployment == deployment).unwrap_or_else(|| {
             self.updates.push(Update { deployment: deployment.to_owned(), ..Update::default() });
             self.updates.len() - 1
         });

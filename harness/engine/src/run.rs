@@ -5,6 +5,7 @@ use crate::kept::Kept;
 use crate::people::{People, PeopleError};
 use crate::shared::Shared;
 use crate::texts::Own;
+use fleetproof_claims::rollout::{Rules, When};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
@@ -61,6 +62,12 @@ pub(crate) struct Deployed {
     pub(crate) ids: BTreeMap<String, String>,
     /// The devices that it is meant for.
     pub(crate) devices: BTreeSet<u32>,
+    /// What it brings, by the scenario's name.
+    pub(crate) artifact: String,
+    /// How fast it shall go round, and when it shall stop.
+    pub(crate) rules: Arc<Rules>,
+    /// What was done to it in each tenant.
+    pub(crate) paces: BTreeMap<String, Pace>,
     /// When it was aborted.
     pub(crate) aborted: Option<Stamp>,
     /// The number of the event that says it was aborted.
@@ -69,6 +76,19 @@ pub(crate) struct Deployed {
     pub(crate) ran: Vec<String>,
     /// The number of the event that says it was made.
     pub(crate) seq: u64,
+}
+
+/// What was done to a deployment in one tenant.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace {
+    /// When it was made.
+    pub(crate) made: When,
+    /// How many of its devices were in then.
+    pub(crate) first: u64,
+    /// When it was paused, and when it went on.
+    pub(crate) pauses: Vec<(When, Option<When>)>,
+    /// When it was aborted.
+    pub(crate) stopped: Option<When>,
 }
 
 /// A device that was decommissioned, and what was seen of it before.
@@ -182,6 +202,11 @@ impl Run {
     /// The moment `within` from now, but never after the budget.
     pub(crate) fn deadline(&self, within: Duration) -> Stamp {
         self.shared.now().after(within).min(self.budget)
+    }
+
+    /// The time from `from` until now.
+    pub(crate) fn since(&self, from: Stamp) -> When {
+        When { from: from.micros(), to: self.shared.now().micros() }
     }
 
     /// The devices that the names stand for.

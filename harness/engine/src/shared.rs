@@ -126,6 +126,11 @@ impl Shared {
         read(&lock(&self.0.record))
     }
 
+    /// From now on it is kept when a device asked in vain.
+    pub(crate) fn keep_polls_in_vain(&self) {
+        lock(&self.0.record).keeps_vain = true;
+    }
+
     /// The name of a device.
     pub(crate) fn device_name(&self, device: u32) -> Arc<str> {
         self.0.names.get(device as usize).cloned().unwrap_or_else(|| "?".into())

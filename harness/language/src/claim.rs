@@ -4,7 +4,7 @@ use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Block, Form, Key, Refers, Shape, block};
 use crate::reader::{Entries, Reader};
 use crate::source::Located;
-use crate::words::{Limit, OnboardOutcome, Role, Row, Surface};
+use crate::words::{Limit, OnboardOutcome, Role, RolloutEnd, Row, Surface};
 
 /// When a claim is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,6 +147,13 @@ claims! {
         Reported = "reported", Eventual, [P11, A10, B7] {
             /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+        }
+        /// It obeyed its phases, rate, retries, timeouts and threshold; states are legal; those it reached ended as the artifact behaves, others are untouched.
+        Rollout = "rollout", Eventual, [P11, A10] {
+            /// The deployment, by its name.
+            deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("which one: `deployment: first-rollout`");
+            /// How it ended.
+            ended: Located<RolloutEnd> = Shape::Word(RolloutEnd::WORDS), Required("how it ended: `ended: finished`");
         }
         /// Nothing crosses, both ways, on any surface.
         Isolation = "isolation", Active, [P2, P6, P10, A2, A8] {

@@ -84,6 +84,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("unjudged", "a step may fail, and nothing later judges it"),
     ("not-alone", "a claim that makes attempts stands in a branch beside others"),
     ("missing-deadline", "an eventual claim needs `within`"),
+    ("never-true", "nothing in the scenario can make a claim true"),
     ("nothing-claimed", "a scenario without claims could never pass"),
     ("covers-nothing", "no claim can prove a row that the scenario covers"),
 ];

@@ -63,6 +63,10 @@ pub(crate) enum Shape {
     Share,
     /// Bytes per second.
     Bandwidth,
+    /// So many in which time.
+    Rate,
+    /// Times so much.
+    Ratio,
     YesNo,
     Word(&'static Words),
     /// A new name.

@@ -22,6 +22,7 @@ mod population;
 mod quantity;
 mod reader;
 mod reference;
+mod rollout;
 mod rules;
 mod scenario;
 mod schema;
@@ -47,14 +48,18 @@ pub use fragment::Use;
 pub use http::{Http, Query, one};
 pub use live::{Json, Live, Piece};
 pub use reference::reference;
+pub use rollout::{Growth, Phase, Rate};
 pub use scenario::{Artifact, Devices, Flaky, Platform, Provider, Scenario, Selection, Tenant, User};
 pub use schema::schema;
 pub use script::{Row as MatrixRow, Script, Var, fragments};
 pub use source::{Located, Span, Table};
 pub use sources::{FileId, LONGEST_FILE, Place, Sources};
 pub use step::{
-    Abort, AddUser, ByDevices, ByTenants, Configure, Deploy, Elapsed, Expect, Log, Onboard, Outcome, Progress, Step,
-    Upload, UserAt, WaitUntil,
+    Abort, AddUser, ByDeployment, ByDevices, ByTenants, Configure, Deploy, Elapsed, Expect, InState, Log, Onboard,
+    Outcome, Progress, Step, Upload, UserAt, WaitUntil,
 };
 pub use template::Scalar;
-pub use words::{Limit, Method, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, Role, Row, Starts, Surface};
+pub use words::{
+    Counting, Limit, Method, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role, RolloutEnd,
+    RolloutState, Row, Starts, Surface, Target,
+};

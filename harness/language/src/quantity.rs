@@ -83,6 +83,37 @@ pub(crate) fn bandwidth(text: &str) -> Result<u64, Wrong> {
     }
 }
 
+/// How many in which time, of `50/s`, `600/min`.
+pub(crate) fn rate(text: &str) -> Result<(u32, Duration), Wrong> {
+    let (number, unit) = split(text)?;
+    let per = match unit {
+        "/s" => Duration::from_secs(1),
+        "/min" => Duration::from_mins(1),
+        _ => return Err(Wrong::Unit(unit.to_owned())),
+    };
+    u32::try_from(number).map(|number| (number, per)).map_err(|_| Wrong::TooLarge)
+}
+
+/// Thousandths of `2x`, `1.5x`: at most three decimals, at most a thousand times.
+pub(crate) fn ratio(text: &str) -> Result<u32, Wrong> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match unit {
+        _ if !are_digits(whole) || !are_digits(decimals) => return Err(Wrong::NoNumber),
+        "x" => {}
+        "" => return Err(Wrong::NoUnit),
+        unit => return Err(Wrong::Unit(unit.trim().to_owned())),
+    }
+    if decimals.len() > 3 {
+        return Err(Wrong::Fraction);
+    }
+    let thousandths = whole.parse::<u32>().ok().and_then(|whole| whole.checked_mul(1_000));
+    let decimals = format!("{decimals:0<3}").parse::<u32>().unwrap_or(0);
+    thousandths.map(|whole| whole.saturating_add(decimals)).filter(|all| *all <= 1_000_000).ok_or(Wrong::TooLarge)
+}
+
 /// Millionths of `10%`.
 pub(crate) fn share(text: &str) -> Result<u32, Wrong> {
     let (number, unit) = split(text)?;
@@ -94,6 +125,5 @@ pub(crate) fn share(text: &str) -> Result<u32, Wrong> {
 
 /// Whether a text is a rate: `50/s`, `600/min`.
 pub(crate) fn is_rate(text: &str) -> bool {
-    let number = text.strip_suffix("/s").or_else(|| text.strip_suffix("/min"));
-    number.is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 0))
+    rate(text).is_ok_and(|(number, _)| number > 0)
 }

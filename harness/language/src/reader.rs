@@ -338,6 +338,7 @@ impl Content for u32 {
     fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match at.shape {
             Shape::Share => reader.quantity(node, at, quantity::share),
+            Shape::Ratio => reader.quantity(node, at, quantity::ratio),
             Shape::Number(least, most) => reader.number(node, at, least, most),
             _ => None,
         }
@@ -622,7 +623,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn out_of_range(&mut self, node: &Node, at: &At<'_>, range: &str) {
+    pub(crate) fn out_of_range(&mut self, node: &Node, at: &At<'_>, range: &str) {
         let written = short(self.written(node.span));
         self.mistakes.push(
             Diagnostic::new("out-of-range", node.span, format!("`{}: {written}` cannot be", at.word))
@@ -631,7 +632,7 @@ impl<'a> Reader<'a> {
         );
     }
 
-    fn quantity<T>(&mut self, node: &Node, at: &At<'_>, parse: fn(&str) -> Result<T, Wrong>) -> Option<T> {
+    pub(crate) fn quantity<T>(&mut self, node: &Node, at: &At<'_>, parse: fn(&str) -> Result<T, Wrong>) -> Option<T> {
         let Kind::Scalar { text, .. } = &node.kind else {
             self.wrong_shape(node, at);
             return None;
@@ -646,6 +647,8 @@ impl<'a> Reader<'a> {
             Shape::Size => (&["KiB", "B", "MiB", "GiB"], " "),
             Shape::Share => (&["%"], ""),
             Shape::Bandwidth => (&["KiB/s", "B/s", "MiB/s", "GiB/s"], " "),
+            Shape::Rate => (&["/s", "/min"], ""),
+            Shape::Ratio => (&["x"], ""),
             _ => (&["s", "ms", "m", "h", "d"], ""),
         };
         let examples: Vec<String> = units.iter().take(3).map(|unit| format!("`{number}{space}{unit}`")).collect();

@@ -8,7 +8,7 @@ use crate::scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection
 use crate::schema::text;
 use crate::script::Var;
 use crate::step::{Expect, Outcome, Step};
-use crate::words::{Misbehaviour, Need, OnboardOutcome, Refusal, Role, Row};
+use crate::words::{Counting, Misbehaviour, Need, OnboardOutcome, Refusal, RetryOn, Role, RolloutState, Row, Target};
 use std::fmt::Write;
 
 /// The scenario reference, in Markdown.
@@ -16,7 +16,7 @@ use std::fmt::Write;
 pub fn reference() -> String {
     let mut page = String::from(
         "# Scenario reference\n\nMade from the types of `harness/language`; do not edit. Quantities carry their unit: `250ms 2s 5m 1h 7d`, \
-         `200 B 64 KiB 4 MiB 1 GiB`, `10%`.\nNames are `kebab-case`, unique in a file; users are e-mail addresses or names. \
+         `200 B 64 KiB 4 MiB 1 GiB`, `10%`, `50/s 600/min`, `1.5x`.\nNames are `kebab-case`, unique in a file; users are e-mail addresses or names. \
          YAML without anchors, aliases, merge keys and tags.\n",
     );
     section(&mut page, "A file", Scenario::BLOCK);
@@ -42,7 +42,10 @@ pub fn reference() -> String {
         }
         let _ = write!(page, "\n### `{}`\n{}\n", key.word, text(key.about));
         match key.shape {
-            Shape::Block(block) => table(&mut page, block.keys),
+            Shape::Block(block) => {
+                table(&mut page, block.keys);
+                inside(&mut page, block.keys);
+            }
             Shape::Choice(block) => kinds(&mut page, key.word, block),
             _ => {}
         }
@@ -65,12 +68,7 @@ pub fn reference() -> String {
         let proves = if rows.is_empty() { String::new() } else { format!(" Can prove {}.", rows.join(", ")) };
         let _ = write!(page, "\n### `{}` ({class})\n{}{proves}\n", key.word, text(key.about));
         table(&mut page, block.keys);
-        for key in block.keys {
-            if let Shape::List(Shape::Block(inner), _) = key.shape {
-                let _ = write!(page, "\nEach of `{}`: {}\n", key.word, text(inner.about));
-                table(&mut page, inner.keys);
-            }
-        }
+        inside(&mut page, block.keys);
     }
     page.push_str("\n## Words\n");
     for (what, words) in [
@@ -79,6 +77,10 @@ pub fn reference() -> String {
         ("`misbehaves`", Misbehaviour::WORDS),
         ("`role`", Role::WORDS),
         ("`outcome` of `onboarded`", OnboardOutcome::WORDS),
+        ("`target`", Target::WORDS),
+        ("`retry_on`", RetryOn::WORDS),
+        ("`counting`", Counting::WORDS),
+        ("`is` of `state`, `ended` of `rollout`", RolloutState::WORDS),
     ] {
         let _ = write!(page, "\n| {what} | |\n| --- | --- |\n");
         for (word, about) in words.words.iter().zip(words.about) {
@@ -99,6 +101,23 @@ fn section(page: &mut String, title: &str, block: &Block) {
 fn section_of(page: &mut String, title: &str, about: &[&str], keys: &[Key]) {
     let _ = write!(page, "\n## {title}\n{}\n", text(about));
     table(page, keys);
+}
+
+/// The blocks that stand inside a block.
+fn inside(page: &mut String, keys: &[Key]) {
+    for key in keys {
+        match key.shape {
+            Shape::List(Shape::Block(inner), _) => {
+                let _ = write!(page, "\nEach of `{}`: {}\n", key.word, text(inner.about));
+                table(page, inner.keys);
+            }
+            Shape::Block(inner) => {
+                let _ = write!(page, "\n`{}`: {}\n", key.word, text(inner.about));
+                table(page, inner.keys);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A step that takes one of several kinds.
@@ -139,6 +158,8 @@ fn takes(shape: &Shape) -> String {
         Shape::Size => "size".to_owned(),
         Shape::Share => "share".to_owned(),
         Shape::Bandwidth => "bandwidth".to_owned(),
+        Shape::Rate => "rate".to_owned(),
+        Shape::Ratio => "ratio".to_owned(),
         Shape::YesNo => "`true` or `false`".to_owned(),
         Shape::Word(words) if words.code == Row::WORDS.code => "`P1`–`P13`, `A1`–`A10`, `B1`–`B7`".to_owned(),
         Shape::Word(words) => words.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" "),

@@ -6,13 +6,14 @@ use crate::flow;
 use crate::population::Population;
 use crate::quantity;
 use crate::reader::Seen;
+use crate::rollout;
 use crate::scenario::{Scenario, Selection, Tenant};
 use crate::source::{Located, Span};
 use crate::standing;
 use crate::step::{Expect, Outcome, Step, WaitUntil};
 use crate::suggest;
 use crate::trouble;
-use crate::words::{Refusal, Role, Row, Starts};
+use crate::words::{Refusal, Role, RolloutEnd, Row, Starts, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
     rules.seeds();
     rules.tenants();
     rules.selections();
+    rules.mistakes.extend(scenario.artifacts.iter().filter_map(|(_, artifact)| rollout::affects(artifact)));
     rules.budget();
     for step in scenario.all_steps() {
         if let Some(outcome) = step.outcome() {
@@ -242,9 +244,40 @@ impl<'s> Rules<'s> {
             ),
             Step::AddUser(it) => self.only(&it.only, &it.tenant.value),
             Step::Http(it) => self.mistakes.extend(it.check(step.span)),
+            Step::Deploy(it) => {
+                let devices = self.exactly(&it.devices);
+                self.mistakes.extend(rollout::check(it, devices));
+            }
             Step::Expect(expect) => self.expect(expect),
             _ => {}
         }
+    }
+
+    /// How many devices the names stand for, where the file tells exactly and they are one tenant's.
+    fn exactly(&self, names: &[Located<String>]) -> Option<u64> {
+        let [name] = names else { return None };
+        let mut counts = self.population.counts(&name.value);
+        let (_, bounds) = counts.next()?;
+        (counts.next().is_none() && bounds.least == bounds.most).then_some(bounds.least)
+    }
+
+    /// Whether a deployment can be aborted at all: it has a threshold, or a step above does it.
+    fn can_be_aborted(&self, deployment: &str) -> bool {
+        self.scenario.all_steps().into_iter().any(|step| match &step.value {
+            Step::Deploy(it) => it.name.value == deployment && it.abort_above.is_some(),
+            Step::Abort(it) => it.deployment.value == deployment,
+            _ => false,
+        })
+    }
+
+    /// Whether a deployment takes in whoever comes later.
+    fn is_continuous(&self, deployment: &str) -> bool {
+        self.scenario.all_steps().into_iter().any(|step| match &step.value {
+            Step::Deploy(it) if it.name.value == deployment => {
+                it.target.as_ref().is_some_and(|target| target.value == Target::Continuous)
+            }
+            _ => false,
+        })
     }
 
     fn expect(&mut self, expect: &'s Expect) {
@@ -264,6 +297,23 @@ impl<'s> Rules<'s> {
                         "`like` names others, who get in meanwhile: without them a platform that is down would do";
                     self.report("no-control", like.span, message, "barred itself", help);
                 }
+            }
+            if let Claim::Rollout { deployment, ended } = &claim.value
+                && ended.value == RolloutEnd::Aborted
+                && self.deployed.contains_key(deployment.as_str())
+                && !self.can_be_aborted(deployment)
+            {
+                let message = format!("nothing here can abort `{}`", deployment.value);
+                let help = "give its `deploy` an `abort_above`, or `abort` it in a step";
+                self.report("never-true", ended.span, message, "cannot come true", help);
+            }
+            if let Claim::Rollout { deployment, ended } = &claim.value
+                && ended.value == RolloutEnd::Finished
+                && self.is_continuous(deployment)
+            {
+                let message = format!("`{}` takes in whoever comes later, so it never finishes", deployment.value);
+                let help = "`abort` it in a step and claim `ended: aborted`, or leave out its `target: continuous`";
+                self.report("never-true", ended.span, message, "cannot come true", help);
             }
             if matches!(claim.value, Claim::Pool { .. }) && self.scenario.platform.provider.is_none() {
                 let help = "declare one: `provider: { device_limit: 1000, admin: pia@provider.test }`";
@@ -304,6 +354,8 @@ impl<'s> Rules<'s> {
             | Step::Knock(_)
             | Step::Abort(_)
             | Step::Fault(_)
+            | Step::Pause(_)
+            | Step::Continue(_)
             | Step::WaitUntil(_)
             | Step::While(_)
             | Step::Parallel(_)
@@ -352,6 +404,7 @@ impl<'s> Rules<'s> {
                 let devices = self.deployed.get(it.deployment.as_str()).copied().unwrap_or_default();
                 std::iter::once(it.deployment.as_str()).chain(names(devices)).collect()
             }
+            Step::Pause(it) | Step::Continue(it) => vec![&it.deployment],
             Step::WaitUntil(_)
             | Step::Fault(_)
             | Step::While(_)
@@ -372,6 +425,10 @@ impl<'s> Rules<'s> {
             | Claim::RolledBack { devices, deployment: other, .. }
             | Claim::Untouched { devices, deployment: other } => {
                 std::iter::once(other.as_str()).chain(names(devices)).collect()
+            }
+            Claim::Rollout { deployment, .. } => {
+                let devices = self.deployed.get(deployment.as_str()).copied().unwrap_or_default();
+                std::iter::once(deployment.as_str()).chain(names(devices)).collect()
             }
             Claim::Isolation { between, .. } => names(between),
             Claim::Access { user, tenant, .. } => vec![user, tenant],
@@ -504,7 +561,7 @@ fn fixed(step: &Located<Step>) -> Duration {
     match &step.value {
         Step::WaitUntil(wait) => match &wait.value {
             WaitUntil::Elapsed(elapsed) => elapsed.r#for.value,
-            WaitUntil::Progress(_) => Duration::ZERO,
+            WaitUntil::Progress(_) | WaitUntil::State(_) => Duration::ZERO,
         },
         Step::Fault(fault) => fault.held_for().map_or(Duration::ZERO, |time| time.value),
         Step::Expect(expect) => expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),

@@ -119,6 +119,8 @@ block! {
         pub misbehaves: Option<Located<Misbehaviour>> = Shape::Word(Misbehaviour::WORDS), Otherwise("nothing");
         /// It bears the signature of a key whose other half all devices have. As soon as one artifact does, devices install nothing that does not.
         pub signed: bool = Shape::YesNo, Otherwise("false");
+        /// On how many of the devices it goes wrong, drawn by the seed (in the types: millionths).
+        pub affects: Option<Located<u32>> = Shape::Share, Otherwise("100%");
     }
 }
 

@@ -115,7 +115,13 @@ impl<'s> Follow<'s, '_> {
             }
             Step::Deploy(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
             Step::Expect(it) => it.claims.iter().for_each(|claim| self.claim(claim)),
-            Step::Abort(_) | Step::Fault(_) | Step::WaitUntil(_) | Step::Http(_) | Step::Log(_) => {}
+            Step::Abort(_)
+            | Step::Pause(_)
+            | Step::Continue(_)
+            | Step::Fault(_)
+            | Step::WaitUntil(_)
+            | Step::Http(_)
+            | Step::Log(_) => {}
         }
     }
 

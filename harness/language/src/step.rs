@@ -10,9 +10,10 @@ use crate::grammar::{Block, Form, Key, Named, Refers, Shape, block};
 use crate::http::Http;
 use crate::live::Live;
 use crate::reader::{At, Content, Reader, located};
+use crate::rollout::{Growth, Phase, Rate};
 use crate::source::Located;
 use crate::tree::{Kind, Node};
-use crate::words::{Refusal, Role};
+use crate::words::{Refusal, RetryOn, Role, RolloutState, Target};
 use std::time::Duration;
 
 macro_rules! verbs {
@@ -152,6 +153,10 @@ verbs! {
         Abort(Abort) = "abort",
         /// Something goes wrong between the parties, and is put right again.
         Fault(Fault) = "fault" choice,
+        /// A deployment is paused: nobody else begins, who has begun goes on.
+        Pause(ByDeployment) = "pause",
+        /// A paused deployment goes on.
+        Continue(ByDeployment) = "continue",
         /// The only waiting there is, beside the `within` of an `expect`.
         WaitUntil(WaitUntil) = "wait_until" choice,
         /// Steps during which something is held.
@@ -267,6 +272,26 @@ block! {
         pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("to which devices: `devices: [hvac]`");
         /// The name that claims refer to.
         pub name: Located<String> = Shape::Declares(Named::Deployment), Required("claims refer to it: `name: first-rollout`");
+        /// In which batches it begins.
+        pub phases: Vec<Located<Phase>> = Shape::List(&Shape::Block(Phase::BLOCK), 1), Otherwise("everybody at once");
+        /// How many devices begin in which time at most, evenly: 600/min is one every 100ms.
+        pub rate: Option<Located<Rate>> = Shape::Rate, Otherwise("unlimited");
+        /// How the rate grows.
+        pub grows: Option<Located<Growth>> = Shape::Block(Growth::BLOCK), Otherwise("never");
+        /// Whom it takes in.
+        pub target: Option<Located<Target>> = Shape::Word(Target::WORDS), Otherwise("snapshot");
+        /// How often a device that failed tries again.
+        pub retries: Option<Located<u32>> = Shape::Number(0, 1000), Otherwise("0");
+        /// After which failures.
+        pub retry_on: Option<Located<RetryOn>> = Shape::Word(RetryOn::WORDS), Otherwise("all");
+        /// How long an attempt of a device may take; then it has failed.
+        pub timeout: Option<Located<Duration>> = Shape::Duration(1), Otherwise("none");
+        /// How long a device may report nothing during an attempt; then it has failed.
+        pub step_timeout: Option<Located<Duration>> = Shape::Duration(1), Otherwise("none");
+        /// When more of those that have ended it failed, the platform aborts it.
+        pub abort_above: Option<Located<u32>> = Shape::Share, Otherwise("never");
+        /// Not before so many have ended it.
+        pub abort_after: Option<Located<u32>> = Shape::Number(1, u32::MAX), Otherwise("1");
     }
 }
 
@@ -278,11 +303,21 @@ block! {
     }
 }
 
+block! {
+    /// `pause`, `continue`.
+    pub struct ByDeployment with outcome: Outcome {
+        /// The deployment, by its name.
+        pub deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("which one: `deployment: first-rollout`");
+    }
+}
+
 kinds! {
     /// What is waited for.
     pub enum WaitUntil {
         /// A share of a deployment's devices has ended it, in whichever way.
         Progress(Progress) = "progress",
+        /// A deployment is in a state, in every tenant that has a part of it.
+        State(InState) = "state",
         /// A time has passed.
         Elapsed(Elapsed) = "elapsed",
     }
@@ -295,6 +330,18 @@ block! {
         pub deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("which one: `deployment: first-rollout`");
         /// How much of it.
         pub at_least: Located<u32> = Shape::Share, Required("how much of it: `at_least: 50%`");
+        /// Until when.
+        pub within: Option<Located<Duration>> = Shape::Duration(1), Otherwise("30s");
+    }
+}
+
+block! {
+    /// A deployment is in a state, in every tenant that has a part of it.
+    pub struct InState {
+        /// The deployment, by its name.
+        pub deployment: Located<String> = Shape::Refers(Refers::Deployment), Required("which one: `deployment: first-rollout`");
+        /// The state.
+        pub is: Located<RolloutState> = Shape::Word(RolloutState::WORDS), Required("which state: `is: paused`");
         /// Until when.
         pub within: Option<Located<Duration>> = Shape::Duration(1), Otherwise("30s");
     }
@@ -335,6 +382,7 @@ impl Step {
             Self::Upload(it) => Some(&it.value.outcome),
             Self::Deploy(it) => Some(&it.value.outcome),
             Self::Abort(it) => Some(&it.value.outcome),
+            Self::Pause(it) | Self::Continue(it) => Some(&it.value.outcome),
             Self::WaitUntil(_)
             | Self::Fault(_)
             | Self::While(_)

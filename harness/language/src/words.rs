@@ -88,6 +88,35 @@ words!(
     /// The method of a request.
     Method, "unknown-word", "a method" { Get = "get", Post = "post", Put = "put", Patch = "patch", Delete = "delete",
         Head = "head" });
+words!(
+    /// Whom a deployment takes in.
+    Target, "unknown-word", "a target" {
+        Snapshot = "snapshot": "the devices that are in when it begins",
+        Continuous = "continuous": "also those that come in later" });
+words!(
+    /// After which end of an attempt a device may try again.
+    RetryOn, "unknown-word", "a reason to try again" {
+        Failed = "failed": "it said so",
+        TimedOut = "timed_out": "it took too long",
+        All = "all": "both" });
+words!(
+    /// Which devices let a rate grow.
+    Counting, "unknown-word", "devices that count" {
+        Notified = "notified": "who was told",
+        Succeeded = "succeeded": "who has it" });
+words!(
+    /// What a deployment does.
+    RolloutState, "unknown-word", "a state of a deployment" {
+        Scheduled = "scheduled": "its first phase is still to come",
+        Running = "running",
+        Paused = "paused": "nobody begins, who has begun goes on",
+        Aborted = "aborted": "stopped before its time, by somebody or by its threshold",
+        Finished = "finished": "every device has ended it" });
+words!(
+    /// How a rollout ended.
+    RolloutEnd, "unknown-word", "an end of a rollout" {
+        Finished = "finished": "every device has ended it",
+        Aborted = "aborted": "stopped before its time, by somebody or by its threshold" });
 
 impl Role {
     /// The roles that somebody can be given; `none` is only claimed.

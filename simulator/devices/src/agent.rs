@@ -9,7 +9,7 @@ use crate::machine::{Effect, Input, Machine, Question, Record};
 use crate::request::{self, Offer};
 use bytes::Bytes;
 use fleetproof_wire::http::{Request, Response, exchange};
-use fleetproof_world::{Stream, World, rfc3339};
+use fleetproof_world::{Stamp, Stream, World, rfc3339};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -50,6 +50,8 @@ pub fn run_device<B: Body, W: Witness>(
         token: None,
         is_accepted: false,
         polls: 0,
+        asked: Stamp::default(),
+        unanswered: None,
         payload: Bytes::new(),
     };
     async move {
@@ -96,6 +98,10 @@ pub(crate) struct Agent<B, W> {
     token: Option<Box<str>>,
     is_accepted: bool,
     polls: u32,
+    /// Since when it had asked what was answered last.
+    asked: Stamp,
+    /// Since when nothing was answered: the platform may have heard it all the same.
+    unanswered: Option<Stamp>,
     /// What was fetched and is not written yet.
     pub payload: Bytes,
 }
@@ -192,7 +198,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
             return Ok(());
         }
         let Some(answer) = self.ask_for_update().await else { return Ok(()) };
-        self.saw(DeviceEvent::Polled { status: answer.status });
+        self.saw(DeviceEvent::Polled { status: answer.status, asked: self.asked.micros() });
         self.polls += 1;
         match answer.status {
             401 => {
@@ -227,7 +233,8 @@ impl<B: Body, W: Witness> Agent<B, W> {
 
     async fn accept(&mut self, offer: &Offer) -> Result<(), Dead> {
         let (deployment, artifact) = (offer.deployment.clone(), offer.artifact.clone());
-        self.saw(DeviceEvent::Offered { deployment: deployment.clone(), artifact: artifact.clone() });
+        let asked = self.asked.micros();
+        self.saw(DeviceEvent::Offered { deployment: deployment.clone(), artifact: artifact.clone(), asked });
         self.update(Input::Offered { deployment, artifact }, Some(offer)).await
     }
 
@@ -283,7 +290,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
                 let answer = self.ask(request).await;
                 if let Some(answer) = &answer {
                     let (status, answer) = (status.word().to_owned(), answer.status);
-                    self.saw(DeviceEvent::Reported { deployment, status, answer });
+                    self.saw(DeviceEvent::Reported { deployment, status, answer, asked: self.asked.micros() });
                 }
                 judge(answer.as_ref())
             }
@@ -405,14 +412,30 @@ impl<B: Body, W: Witness> Agent<B, W> {
 
     /// One connection, one request. `None` when there was no answer, which a witness is told.
     async fn send(&mut self, request: Request) -> Option<Response> {
-        let deadline = self.world.clock.now().after(PATIENCE);
+        let began = self.world.clock.now();
+        let deadline = began.after(PATIENCE);
         let (connected, server) = (self.connect(), &self.config.server);
         let exchanged = async { exchange(connected.await?, server, request).await.map_err(|error| error.to_string()) };
         let answer = match self.world.clock.until(deadline, exchanged).await {
             Some(answer) => answer,
             None => Err(format!("no answer within {} s", PATIENCE.as_secs())),
         };
-        answer.map_err(|error| self.saw(DeviceEvent::Unreachable { error })).ok()
+        match answer {
+            // An error of the server tells no more of what it did than silence.
+            Ok(answer) if answer.status < 500 => {
+                self.asked = self.unanswered.take().unwrap_or(began);
+                Some(answer)
+            }
+            Ok(answer) => {
+                self.asked = *self.unanswered.get_or_insert(began);
+                Some(answer)
+            }
+            Err(error) => {
+                self.unanswered.get_or_insert(began);
+                self.saw(DeviceEvent::Unreachable { error });
+                None
+            }
+        }
     }
 
     /// Dials the platform, with the network that the running image has.

@@ -19,6 +19,8 @@ pub enum DeviceEvent {
     Polled {
         /// The status code of the last answer: 200 an update, 204 none.
         status: u16,
+        /// Since when it had asked, in µs on the world's clock: what the platform answered it decided no earlier.
+        asked: u64,
     },
     /// The token that it had is not taken any more; it shows its identity again.
     TokenRefused,
@@ -33,6 +35,8 @@ pub enum DeviceEvent {
         deployment: String,
         /// The artifact's name.
         artifact: String,
+        /// Since when it had asked, in µs on the world's clock.
+        asked: u64,
     },
     /// It began to download.
     DownloadStarted {
@@ -59,6 +63,8 @@ pub enum DeviceEvent {
         status: String,
         /// The answer's status code.
         answer: u16,
+        /// Since when it had tried to tell, in µs on the world's clock.
+        asked: u64,
     },
     /// It started an image.
     Booted {

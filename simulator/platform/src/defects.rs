@@ -288,6 +288,30 @@ catalogue! {
         "A device that never came back from an installation is shown as a success after a while.";
     ChecksumNotKept "checksum-not-kept" "P11" acknowledged:
         "Of an artifact's files another checksum is kept than they have.";
+    PhaseStartsEarly "phase-starts-early" "P11" rollout:
+        "A phase of a rollout begins when the one before is full, whatever its time is.";
+    RateNotObeyed "rate-not-obeyed" "P11" rollout:
+        "A rollout with a rate tells every device that asks.";
+    RateGrowsWithAnybody "rate-grows-with-anybody" "P11" rollout:
+        "A rate that shall grow with devices that succeeded grows with those that were only told.";
+    ThresholdCountsAll "threshold-counts-all" "P11" rollout:
+        "Failures are held against all devices of a rollout, not against those that have ended: it stops too late.";
+    PauseStillOffers "pause-still-offers" "P11" rollout:
+        "A paused rollout goes on telling devices.";
+    PauseLost "pause-lost" "P11" rollout:
+        "The first device that ends in a paused rollout lets it go on.";
+    RetryOnceTooOften "retry-once-too-often" "P11" rollout:
+        "A device that fails tries once more than the rollout allows.";
+    RetryForgotten "retry-forgotten" "P11" rollout:
+        "A device that fails is not tried again, whatever the rollout allows.";
+    TimeoutNever "timeout-never" "P11" rollout:
+        "An attempt that takes too long is never over.";
+    StepTimeoutNotReset "step-timeout-not-reset" "P11" rollout:
+        "The time for a step runs from the beginning of the attempt: whoever is slow and steady is cut off.";
+    LateReportTaken "late-report-taken" "P11" rollout:
+        "What a device reports after its time is over is taken note of.";
+    AbortedRolloutGoesOn "aborted-rollout-goes-on" "P11" rollout:
+        "A rollout that stopped at its threshold still tells devices that had not begun.";
 }
 
 /// All of them.

@@ -109,7 +109,7 @@ mod tests {
     fn a_deployment_moves_by_what_happens_in_it_and_by_nothing_else() {
         let at = Stamp::from_micros;
         let mut record = Record::new(["1.0".to_owned(), "1.0".to_owned()]);
-        record.note(at(10), 0, &DeviceEvent::Offered { deployment: "d".into(), artifact: "v2".into() }, 1);
+        record.note(at(10), 0, &DeviceEvent::Offered { deployment: "d".into(), artifact: "v2".into(), asked: 9 }, 1);
         let still =
             |record: &Record, began| stands_still(record.devices.iter().map(|device| device.heard_of("d")), at(began));
         assert_eq!(still(&record, 10), None, "it was offered since");

@@ -17,6 +17,7 @@ mod quota;
 mod removed;
 mod reported;
 mod rolled_back;
+mod rollout;
 mod untouched;
 mod updated;
 
@@ -170,6 +171,7 @@ async fn look(run: &Run, claim: &Claim, began: Stamp) -> Result<Seen> {
             rolled_back::look(run, devices, deployment, version).await
         }
         Claim::Reported { devices } => reported::look(run, devices).await,
+        Claim::Rollout { deployment, ended } => rollout::look(run, deployment, ended.value).await,
         Claim::Forgotten { devices, tenant } => forgotten::look(run, devices, tenant).await,
         Claim::Onboarded { tenants, outcome } => onboarded::look(run, tenants, outcome.value).await,
         Claim::Counts { tenant, accepted, pending, limit } => {

@@ -3,17 +3,22 @@
 use super::platform_view;
 use crate::proof::{Proof, Seen};
 use crate::run::{Result, Run};
+use fleetproof_claims::rollout::Rules;
 use fleetproof_devices::INCONSISTENT;
 use fleetproof_language::{Located, Misbehaviour};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Compares, device by device, what it runs and how each of its updates ended with what the platform shows.
 pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen> {
     let devices = run.devices(devices);
     let told = platform_view::versions(run, &devices).await?;
-    let (mut shown, mut aborts) = (BTreeMap::new(), BTreeMap::new());
+    let (mut shown, mut aborts, mut stop_by_themselves) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for (name, deployed) in run.deployments.all() {
         aborts.extend(deployed.ids.values().filter_map(|id| Some((id.clone(), deployed.abort_seq?))));
+        let Rules { timeout, step_timeout, threshold, .. } = &*deployed.rules;
+        if timeout.is_some() || step_timeout.is_some() || threshold.is_some() {
+            stop_by_themselves.extend(deployed.ids.values().cloned());
+        }
         let statuses = platform_view::statuses(run, &name).await?;
         for (tenant, id) in deployed.ids {
             for device in deployed.devices.iter().filter(|device| run.tenant_of(**device) == tenant) {
@@ -57,7 +62,7 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen>
                 Some(version) => wrong.push(format!("`{name}` runs {}, the platform says {version}", seen.running)),
                 None => wrong.push(format!("`{name}` runs {}, the platform says nothing", seen.running)),
             }
-            for update in &seen.updates {
+            for update in seen.last_updates() {
                 let Some((deployment, status)) = shown.get(&(*device, update.deployment.clone())) else {
                     wrong.push(format!(
                         "`{name}` was offered `{}`, which the scenario never deployed to it",
@@ -81,15 +86,16 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen>
                 }
                 let status = status.as_deref().unwrap_or("absent");
                 let own = update.finished.as_ref().map(|finished| (finished.success, finished.seq));
-                // It had committed when the scenario's abort came, and was told so.
-                let too_late = aborted != u64::MAX
+                // It had committed when the scenario's abort, the threshold or the end of its time came, and was told so.
+                let stopped = aborted != u64::MAX || stop_by_themselves.contains(&update.deployment);
+                let too_late = stopped
                     && update.reports.last().is_some_and(|(status, answer, _)| status == "success" && *answer == 409);
                 match (own, status) {
                     (Some((true, seq)), "success" | "already-installed")
                     | (Some((false, seq)), "failure" | "aborted") => {
                         evidence.push(seq);
                     }
-                    (Some((true, seq)), "aborted") if too_late => evidence.push(seq),
+                    (Some((true, seq)), "aborted" | "failure") if too_late => evidence.push(seq),
                     (Some((success, _)), _) => {
                         let own = if success { "a success" } else { "a failure" };
                         wrong.push(format!("`{deployment}` on `{name}` was {own}, the platform shows `{status}`"));

@@ -86,7 +86,7 @@ mod tests {
     fn chain() -> Vec<Event> {
         let id = || "d1".to_owned();
         vec![
-            Event::Offered { deployment: id(), artifact: "v3".into() },
+            Event::Offered { deployment: id(), artifact: "v3".into(), asked: 0 },
             Event::DownloadStarted { deployment: id() },
             Event::Downloaded { deployment: id(), bytes: 1 },
             Event::InstallStarted { deployment: id() },

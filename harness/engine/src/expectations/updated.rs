@@ -14,7 +14,7 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>], version: &str) 
     run.shared.record(|record| {
         for device in &devices {
             let seen = &record.devices[*device as usize];
-            let unfinished = seen.updates.iter().find(|update| update.finished.is_none());
+            let unfinished = seen.last_updates().find(|update| update.finished.is_none());
             if seen.running != version || !seen.healthy {
                 let health = if seen.healthy { "" } else { ", and is not healthy" };
                 wrong.insert(*device, format!("`{}` runs {}{health}", run.name_of(*device), seen.running));

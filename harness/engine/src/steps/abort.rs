@@ -16,11 +16,20 @@ pub(crate) async fn abort(run: &Run, step: &Located<Abort>) -> Result<Ending> {
     for (tenant, id) in &deployed.ids {
         let admin = run.people.admin(tenant).await?;
         let by = actors::acting(run, &step.outcome, Default::AdminOf(tenant)).await?;
+        let asked = run.shared.now();
         let answer = run.mender.abort(&by, id).await;
+        let when = run.since(asked);
         let statuses = run.mender.deployment_devices(&admin, id).await?;
         let moving = statuses.iter().find(|device| !is_terminal(&device.status));
         let result = match (answer, moving) {
-            (Ok(()), None) => Ok(()),
+            (Ok(()), None) => {
+                run.deployments.change(|all| {
+                    if let Some(pace) = all.get_mut(name).and_then(|deployed| deployed.paces.get_mut(tenant)) {
+                        pace.stopped = Some(when);
+                    }
+                });
+                Ok(())
+            }
             (Ok(()), Some(device)) => {
                 return Ok(Ending::failed(format!(
                     "`{}` asked `Abort Deployment` for `{name}` in `{tenant}`, the platform said yes, and device {} is still `{}`",

@@ -1,14 +1,16 @@
 //! `deploy`: one deployment per tenant, all under one name.
 
+use super::pace;
 use crate::actors::{self, Default};
 use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
 use crate::release;
-use crate::run::{Deployed, Result, Run, Stop};
+use crate::run::{Deployed, Pace, Result, Run, Stop};
 use fleetproof_dialects::mender::updates::{ArtifactSpec, Image, Target};
 use fleetproof_journal::What;
-use fleetproof_language::{Deploy, Located};
+use fleetproof_language::{Deploy, Located, Target as Continuous};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Uploads the artifact where it is not yet, and asks for the deployment.
 pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> {
@@ -20,6 +22,12 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
         _ => None,
     };
     let (mut parts, mut ids, mut reached) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+    let (rules, mut paces) = (Arc::new(pace::rules(step, run.shared.now())), BTreeMap::new());
+    let body = pace::body(step, &rules, &run.world.clock);
+    let is_continuous = step.target.as_ref().is_some_and(|target| target.value == Continuous::Continuous);
+    if pace::is_paced(&rules) {
+        run.shared.keep_polls_in_vain();
+    }
     for (tenant, members) in run.by_tenant(&devices) {
         let by = actors::acting(run, &step.outcome, Default::AdminOf(&tenant)).await?;
         let place = (tenant.clone(), step.artifact.value.clone());
@@ -29,13 +37,17 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
             run.uploaded.insert(place, id);
         }
         let target = match &group {
+            _ if is_continuous => Target::Filter(pace::search(run, &by, &step.name, &members).await?),
             Some(group) => Target::Group(group.clone()),
             None => Target::Devices(members.iter().map(|device| known(run, *device)).collect::<Result<_>>()?),
         };
-        let pace = serde_json::Map::new();
-        let result = match run.mender.deploy(&by, &step.name, &spec.name, &target, &pace).await {
+        let asked = run.shared.now();
+        let result = match run.mender.deploy(&by, &step.name, &spec.name, &target, &body).await {
             Ok(id) => {
                 ids.insert(tenant.clone(), id);
+                let inside = run.inside(&tenant);
+                let first = members.iter().filter(|device| inside.contains(device)).count() as u64;
+                paces.insert(tenant.clone(), Pace { made: run.since(asked), first, ..Pace::default() });
                 reached.extend(members);
                 Ok(())
             }
@@ -53,7 +65,17 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
     let text = format!("`{}` brings {version} to {} devices", step.name.value, reached.len());
     let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
     let ran = run.shared.record(|record| record.devices.iter().map(|device| device.running.clone()).collect());
-    let deployed = Deployed { ids, devices: reached, aborted: None, abort_seq: None, ran, seq };
+    let deployed = Deployed {
+        ids,
+        devices: reached,
+        artifact: step.artifact.value.clone(),
+        rules,
+        paces,
+        aborted: None,
+        abort_seq: None,
+        ran,
+        seq,
+    };
     run.deployments.insert(step.name.value.clone(), deployed);
     refusals::note(run, "deploy", &parts, step.span, &step.outcome);
     Ok(judge(&step.outcome, &parts, "deployments made"))
@@ -67,7 +89,7 @@ pub(crate) fn artifact(run: &Run, name: &str) -> Result<ArtifactSpec> {
         version: declared.version.value.clone(),
         misbehaves: declared.misbehaves.as_ref().map(|way| way.word().to_owned()),
         seed: run.plan.seed,
-        affects: 1_000_000,
+        affects: declared.affects.as_ref().map_or(1_000_000, |affects| affects.value),
     };
     let signed_by = release::key(&run.plan, &run.world.seeds).filter(|_| declared.signed);
     Ok(ArtifactSpec { name: name.to_owned(), image, size: declared.size.value, signed_by })

@@ -8,6 +8,7 @@ mod door;
 mod fault;
 pub(crate) mod http;
 mod onboard;
+mod pace;
 mod people;
 mod reject;
 mod revoke;
@@ -51,6 +52,8 @@ pub(crate) async fn carry_out(run: &Run, step: &Located<Step>, gaps: &Gaps<'_>) 
         Step::Upload(step) => upload::upload(run, step).await,
         Step::Deploy(step) => deploy::deploy(run, step).await,
         Step::Abort(step) => abort::abort(run, step).await,
+        Step::Pause(step) => pace::pause(run, step).await,
+        Step::Continue(step) => pace::go_on(run, step).await,
         Step::WaitUntil(step) => wait::wait_until(run, step).await,
         Step::Http(step) => http::http(run, step, gaps).await,
         Step::Log(step) => {

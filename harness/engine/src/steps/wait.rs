@@ -4,13 +4,14 @@ use super::WITHIN;
 use super::abort::is_terminal;
 use crate::outcome::Ending;
 use crate::run::{Result, Run, Stop};
-use fleetproof_language::{Progress, WaitUntil};
+use fleetproof_language::{InState, Progress, WaitUntil};
 use std::time::Duration;
 
 /// Waits.
 pub(crate) async fn wait_until(run: &Run, step: &WaitUntil) -> Result<Ending> {
     match step {
         WaitUntil::Progress(progress) => until_progress(run, progress).await,
+        WaitUntil::State(state) => until_state(run, state).await,
         WaitUntil::Elapsed(elapsed) => until_elapsed(run, elapsed.r#for.value).await,
     }
 }
@@ -24,6 +25,29 @@ async fn until_elapsed(run: &Run, time: Duration) -> Result<Ending> {
     match due <= run.budget {
         true => Ok(Ending::passed(format!("{} s passed", time.as_secs_f64()))),
         false => Ok(Ending::failed(format!("{} s do not fit into what is left of the time", time.as_secs_f64()))),
+    }
+}
+
+/// As the platform tells it: the deployment is in that state wherever it was made.
+async fn until_state(run: &Run, state: &InState) -> Result<Ending> {
+    let (name, due) = (&state.deployment.value, state.is.value);
+    let deployed = run.deployments.get(name);
+    let deployed = deployed.ok_or_else(|| Stop::Failed(format!("`{name}` was never deployed")))?;
+    let deadline = run.deadline(state.within.as_ref().map_or(WITHIN, |within| within.value));
+    loop {
+        let mut other = None;
+        for (tenant, id) in &deployed.ids {
+            let admin = run.people.admin(tenant).await?;
+            let shown = run.mender.pace(&admin, id).await?.state;
+            if shown != due.word() {
+                other = Some(format!("`{name}` is {shown} in `{tenant}`"));
+            }
+        }
+        let Some(other) = other else { return Ok(Ending::passed(format!("`{name}` is {due}"))) };
+        if run.shared.now() >= deadline {
+            return Ok(Ending::failed(format!("{other}, {due} is due")));
+        }
+        run.glance(deadline).await?;
     }
 }
 
