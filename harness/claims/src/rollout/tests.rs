@@ -256,9 +256,10 @@ fn too_many_failures_stop_it_and_no_fewer() {
     assert!(told.iter().any(|what| what.starts_with("it finished, and had to be aborted")), "{told:?}");
     let mut nobody = stopped();
     nobody.rules.threshold = None;
-    assert_eq!(
-        breaches(&nobody, End::Aborted)[0],
-        "it was aborted, and neither a threshold nor anybody asked for that"
+    let told = breaches(&nobody, End::Aborted);
+    assert!(
+        told.contains(&"it was aborted, and neither a threshold nor anybody asked for that".to_owned()),
+        "{told:?}"
     );
     let mut unasked = stopped();
     unasked.devices[4].in_vain.clear();
