@@ -7,7 +7,7 @@ use fleetproof_engine::serve::{ServeError, Served, agrees, serve as keep_serving
 use fleetproof_journal::{Secrets, Verdict};
 use fleetproof_language::{Located, Platform, Provider, Scenario, Sources, Span, Starts, Table, Tenant};
 use fleetproof_plan::ClockKind;
-use fleetproof_stacks::{DataFolder, Embedded};
+use fleetproof_stacks::{DataFolder, Embedded, Service};
 use fleetproof_world::{Runtime, World};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
@@ -40,6 +40,7 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<u8> {
     let stack = Embedded {
         defect: arguments.seeded_defect.clone(),
         strong_passwords: true,
+        service: Service::Slots,
         listen: Some(arguments.listen),
         listen_secure: Some(arguments.listen_https.unwrap_or(SocketAddr::new(arguments.listen.ip(), 0))),
         data: data.map(Arc::new),
@@ -100,6 +101,7 @@ fn demo() -> Scenario {
     let demo = Tenant {
         admin: here("ada@demo.test".to_owned()),
         device_limit: Some(here(100)),
+        quotas: None,
         users: Table::default(),
         starts: Starts::Ready,
     };

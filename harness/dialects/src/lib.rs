@@ -18,4 +18,5 @@ pub mod openapi;
 mod watch;
 
 pub use answer::{Answer, DialectError, Refused, Result, Token};
+pub use fleetproof_wire::http::Request;
 pub use watch::{AuditDue, Exchange, Unwatched, Watch};

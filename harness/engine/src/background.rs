@@ -6,6 +6,7 @@
 
 use crate::outcome::Ending;
 use crate::run::{Result, Run};
+use crate::steps;
 use fleetproof_language::{Background as Kind, Located};
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +24,7 @@ pub(crate) trait Background {
 
 /// Starts it, and returns once it is proven to be on. What cannot be proven is [`Stop::Inconclusive`](crate::run::Stop).
 pub(crate) async fn start(run: &Run, what: &Located<Kind>) -> Result<Box<dyn Background>> {
-    let _ = run;
-    match what.value {}
+    match &what.value {
+        Kind::Load(load) => steps::strain::hold(run, load).await,
+    }
 }

@@ -13,7 +13,7 @@ use fleetproof_dialects::mender::Mender;
 use fleetproof_journal::{Journal, Secret, Secrets, Verdict, What};
 use fleetproof_language::Sources;
 use fleetproof_plan::{ClockKind, Plan};
-use fleetproof_stacks::{Embedded, Founding, Running, StackError};
+use fleetproof_stacks::{Embedded, Founding, Running, Service, StackError};
 use fleetproof_world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,12 @@ pub(crate) async fn dispatch(
         return end(&shared, Verdict::Skipped);
     }
 
-    let stack = Embedded { defect: settings.defect.clone(), ..Embedded::default() };
+    let service = match plan.clock {
+        ClockKind::Real => Service::Slots,
+        ClockKind::Virtual if plan.is_modelled() => Service::Modelled,
+        ClockKind::Virtual => Service::Free,
+    };
+    let stack = Embedded { defect: settings.defect.clone(), service, ..Embedded::default() };
     let (run, running) = match bring_up(plan, sources, world, &shared, &stack, settings.secrets, &settings.stop).await {
         Ok(both) => both,
         Err(error) => {
@@ -102,6 +107,9 @@ async fn bring_up(
         ids: Kept::new(vec![None; plan.population.devices.len()]),
         accepted: Kept::default(),
         limits: Kept::default(),
+        call_rates: Kept::default(),
+        measured: Kept::default(),
+        loads: Kept::default(),
         deployments: Kept::default(),
         uploaded: Kept::default(),
         gone: Kept::default(),

@@ -24,6 +24,7 @@ pub mod serve;
 mod setup;
 mod shared;
 mod steps;
+mod strain;
 mod texts;
 mod walk;
 mod watch;

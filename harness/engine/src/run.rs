@@ -4,12 +4,14 @@ use crate::fleet::Fleet;
 use crate::kept::Kept;
 use crate::people::{People, PeopleError};
 use crate::shared::Shared;
+use crate::strain::load;
+use crate::strain::meter::Measurement;
 use crate::texts::Own;
 use fleetproof_claims::rollout::{Rules, When};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
-use fleetproof_language::{Located, Sources, Span};
+use fleetproof_language::{Located, Rate, Sources, Span};
 use fleetproof_plan::Plan;
 use fleetproof_world::{Stamp, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,12 @@ pub(crate) struct Run {
     pub(crate) accepted: Kept<BTreeMap<String, BTreeSet<u32>>>,
     /// Limits as the harness set them, by tenant.
     pub(crate) limits: Kept<BTreeMap<String, i64>>,
+    /// How often the people of a tenant may call, as the harness set it.
+    pub(crate) call_rates: Kept<BTreeMap<String, Rate>>,
+    /// What was measured, by name.
+    pub(crate) measured: Kept<BTreeMap<String, Measurement>>,
+    /// The loads that were on.
+    pub(crate) loads: Kept<Vec<load::Record>>,
     /// Deployments by the scenario's name.
     pub(crate) deployments: Kept<BTreeMap<String, Deployed>>,
     /// What the platform calls the artifacts that are on it, by tenant and scenario name.

@@ -5,7 +5,7 @@ use crate::run::{Result, Run, Stop};
 use fleetproof_claims::model::Role;
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef, roles};
-use fleetproof_language::{Located, Starts, User};
+use fleetproof_language::{Located, Quotas, Starts, User};
 use fleetproof_plan::Plan;
 use fleetproof_stacks::{Founding, Running, Tenancy};
 use std::sync::Arc;
@@ -62,6 +62,9 @@ pub(crate) async fn settle(run: &Run, running: &Running) -> Result<()> {
     }
     for (name, tenant) in scenario.platform.tenants.iter() {
         if tenant.starts == Starts::Ready {
+            if let Some(quotas) = &tenant.quotas {
+                set_quotas(run, name, quotas).await?;
+            }
             users(run, name, &tenant.users.0).await?;
         }
     }
@@ -141,6 +144,16 @@ pub(crate) async fn welcome(run: &Run, name: &str) -> Result<()> {
         run.mender.remove_user(&session, &steward).await?;
     }
     run.people.removed(&first, name);
+    Ok(())
+}
+
+/// Limits a tenant beside its devices. The platform's operator does it.
+pub(crate) async fn set_quotas(run: &Run, tenant: &str, quotas: &Quotas) -> Result<()> {
+    if let Some(rate) = &quotas.call_rate {
+        let at = run.tenant(tenant)?;
+        run.mender.set_call_rate(&at.id, rate.value.count.into(), rate.value.per.as_secs()).await?;
+        run.call_rates.insert(tenant.to_owned(), rate.value);
+    }
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! What everybody in a run writes to: the journal, the record of the devices, the ledger of changes.
 
 use crate::record::{Record, Seq};
-use fleetproof_devices::{DeviceEvent, Witness};
+use crate::strain::meter::{Figures, Meter};
+use fleetproof_devices::{Asked, DeviceEvent, Witness};
 use fleetproof_dialects::{AuditDue, Exchange, Watch};
 use fleetproof_journal::{Journal, Place, Secret, Secrets, What};
 use fleetproof_world::{Clock, Stamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -24,6 +25,7 @@ struct Inner {
     changed: Notify,
     faults: Mutex<Faults>,
     tally: Mutex<Tally>,
+    meters: Mutex<BTreeMap<u64, Meter>>,
 }
 
 /// What the last event of a run sums up.
@@ -76,6 +78,7 @@ impl Shared {
             changed: Notify::new(),
             faults: Mutex::default(),
             tally: Mutex::default(),
+            meters: Mutex::default(),
         }))
     }
 
@@ -139,6 +142,19 @@ impl Shared {
     /// The changes that the platform acknowledged so far.
     pub(crate) fn changes(&self) -> Vec<Change> {
         lock(&self.0.changes).clone()
+    }
+
+    /// From now on what these devices ask is measured; the measurement's number.
+    pub(crate) fn measure(&self, devices: BTreeSet<u32>) -> u64 {
+        let mut meters = lock(&self.0.meters);
+        let number = meters.last_key_value().map_or(0, |(last, _)| last + 1);
+        meters.insert(number, Meter::new(devices));
+        number
+    }
+
+    /// Ends a measurement: what came of it.
+    pub(crate) fn measured(&self, number: u64) -> Figures {
+        lock(&self.0.meters).remove(&number).map(|meter| meter.figures()).unwrap_or_default()
     }
 
     /// From now on nobody but the people of `tenant` may read `word`.
@@ -233,6 +249,12 @@ impl Witness for Eyes {
         };
         lock(&inner.record).note(at, device, &what, seq);
         inner.changed.notify_waiters();
+    }
+
+    fn asked(&mut self, _: Stamp, device: u32, asked: Asked) {
+        for meter in lock(&self.0.0.meters).values_mut() {
+            meter.note(device, asked);
+        }
     }
 }
 

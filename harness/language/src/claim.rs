@@ -5,6 +5,7 @@ use crate::grammar::{Block, Form, Key, Refers, Shape, block};
 use crate::reader::{Entries, Reader};
 use crate::source::Located;
 use crate::words::{Limit, OnboardOutcome, Role, RolloutEnd, Row, Surface};
+use std::time::Duration;
 
 /// When a claim is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,6 +182,30 @@ claims! {
             limits: Vec<Located<Limit>> = Shape::List(&Shape::Word(Limit::WORDS), 1), Required("which limits: `limits: [device_limit]`");
             /// How many more than the limit are tried.
             over_by: Option<Located<u32>> = Shape::Number(1, 100_000), Otherwise("20");
+        }
+        /// Latency at most so many times that of the baseline, losses at most so many, while the load was really on.
+        Neighbour = "neighbour", Safety, [P9, A4] {
+            /// What was measured while the load was on.
+            measure: Located<String> = Shape::Refers(Refers::Measure), Required("what was measured under load: `measure: storm`");
+            /// What was measured without it.
+            baseline: Located<String> = Shape::Refers(Refers::Measure), Required("what it is held against: `baseline: calm`");
+            /// How much longer the slowest hundredth may take (in the types: thousandths).
+            p99: Located<u32> = Shape::Ratio, Required("how much longer the slowest hundredth may take: `p99: 1.2x`");
+            /// How many requests may stay without an answer.
+            lost: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may stay without an answer: `lost: 0`");
+            /// How many may be refused, or fail (in the types: millionths).
+            errors: Option<Located<u32>> = Shape::Share, Otherwise("0%");
+        }
+        /// Latency, errors and losses at most these.
+        Measured = "measured", Safety, [] {
+            /// What was measured.
+            measure: Located<String> = Shape::Refers(Refers::Measure), Required("what was measured: `measure: calm`");
+            /// The slowest hundredth takes longer.
+            latency: Located<Duration> = Shape::Duration(1), Required("all but the slowest hundredth take no longer: `latency: 200ms`");
+            /// How many may be refused, or fail (in the types: millionths).
+            errors: Located<u32> = Shape::Share, Required("how many may be refused: `errors: 0%`");
+            /// How many requests may stay without an answer.
+            lost: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may stay without an answer: `lost: 0`");
         }
         /// Children and reserve add up to the pool, with `callers` at once.
         Pool = "pool", Active, [P1, P3] {

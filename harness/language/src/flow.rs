@@ -7,6 +7,7 @@ use crate::grammar::{Block, Shape, block};
 use crate::reader::{At, Content, Reader, first_key};
 use crate::source::{Located, Span};
 use crate::step::Step;
+use crate::strain::Load;
 use crate::tree::Node;
 
 block! {
@@ -84,7 +85,10 @@ macro_rules! held {
 }
 
 // A kind is added here, with its own `for` left out: the `while` ends it. What it does stands in the engine's `background`.
-held! {}
+held! {
+    /// The platform is strained.
+    Load(Load) = "load",
+}
 
 impl Step {
     /// The lists of steps that stand inside this one: one, or one per branch; none for most.

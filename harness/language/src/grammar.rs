@@ -63,9 +63,9 @@ pub(crate) enum Shape {
     Share,
     /// Bytes per second.
     Bandwidth,
-    /// So many in which time.
+    /// So many in a time.
     Rate,
-    /// Times so much.
+    /// So many times as much (in the types: thousandths).
     Ratio,
     YesNo,
     Word(&'static Words),
@@ -145,6 +145,8 @@ pub(crate) enum Named {
     Header,
     /// A part of an answer.
     JsonPath,
+    /// What was measured.
+    Measure,
 }
 
 /// What a name can refer to.
@@ -164,6 +166,8 @@ pub(crate) enum Refers {
     Saved,
     /// Device groups, selections, tenants, `platform`.
     End,
+    /// What an earlier step measured.
+    Measure,
 }
 
 /// A type of the language that is a block in the file.

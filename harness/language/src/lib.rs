@@ -33,6 +33,7 @@ mod source;
 mod sources;
 mod standing;
 mod step;
+mod strain;
 mod suggest;
 mod template;
 mod tree;
@@ -47,8 +48,9 @@ pub use flow::{Background, Parallel, Repeat, While};
 pub use fragment::Use;
 pub use http::{Http, Query, one};
 pub use live::{Json, Live, Piece};
+pub use quantity::Rate;
 pub use reference::reference;
-pub use rollout::{Growth, Phase, Rate};
+pub use rollout::{Growth, Phase};
 pub use scenario::{Artifact, Devices, Flaky, Platform, Provider, Scenario, Selection, Tenant, User};
 pub use schema::schema;
 pub use script::{Row as MatrixRow, Script, Var, fragments};
@@ -58,6 +60,7 @@ pub use step::{
     Abort, AddUser, ByDeployment, ByDevices, ByTenants, Configure, Deploy, Elapsed, Expect, InState, Log, Onboard,
     Outcome, Progress, Step, Upload, UserAt, WaitUntil,
 };
+pub use strain::{CallLoad, KnockLoad, Load, Measure, Quotas};
 pub use template::Scalar;
 pub use words::{
     Counting, Limit, Method, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role, RolloutEnd,

@@ -107,6 +107,7 @@ impl Named {
             Self::Saved => "a saved value",
             Self::Header => "a header",
             Self::JsonPath => "a JSON path",
+            Self::Measure => "a measurement",
         }
     }
 }
@@ -121,7 +122,7 @@ impl Named {
 impl Refers {
     /// Whether what it refers to is declared by a step, and known below it.
     const fn is_ordered(self) -> bool {
-        matches!(self, Self::Deployment | Self::Saved)
+        matches!(self, Self::Deployment | Self::Saved | Self::Measure)
     }
 
     pub(crate) fn to(self, named: Named) -> bool {
@@ -134,6 +135,7 @@ impl Refers {
             Self::Tag => named == Named::Tag,
             Self::Saved => named == Named::Saved,
             Self::End => matches!(named, Named::Devices | Named::Selection | Named::Tenant),
+            Self::Measure => named == Named::Measure,
         }
     }
 }
@@ -344,6 +346,7 @@ impl Names {
                 Named::Deployment,
                 Named::Tag,
                 Named::Saved,
+                Named::Measure,
             ];
             let found =
                 kinds.iter().filter(|kind| refers.to(**kind)).find_map(|kind| by_name.get(&(*kind, name.as_str())));
@@ -402,6 +405,12 @@ impl Names {
                 "no `deploy` above has this `name`",
                 "deployments",
             ),
+            Refers::Measure => (
+                "unknown-measure",
+                format!("nothing before this step was measured as `{name}`"),
+                "no `measure` above has this `name`",
+                "measurements",
+            ),
             Refers::Saved => (
                 "unknown-variable",
                 format!("nothing before this step saves `{name}`"),
@@ -430,11 +439,11 @@ impl Names {
             (_, Some(Declared { span, inside: Some(_), .. })) => {
                 format!("one is declared at line {}, inside other steps, and known there only", sources.line(*span))
             }
-            (Refers::Deployment | Refers::Saved, Some(Declared { span, hidden, .. })) if !hidden.is_empty() => format!(
+            (_, Some(Declared { span, hidden, .. })) if refers.is_ordered() && !hidden.is_empty() => format!(
                 "one is declared at line {}, in another branch, and there is no order between branches",
                 sources.line(*span)
             ),
-            (Refers::Deployment | Refers::Saved, Some(Declared { span, .. })) => {
+            (_, Some(Declared { span, .. })) if refers.is_ordered() => {
                 format!("one is declared at line {}: move this step below", sources.line(*span))
             }
             (Refers::User, _) if suggest::slip(&name, known.iter().copied()).is_none() => {

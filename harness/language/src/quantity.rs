@@ -1,5 +1,6 @@
 //! Quantities: one whole number and one unit.
 
+use std::fmt;
 use std::time::Duration;
 
 /// The longest duration: a year.
@@ -11,6 +12,25 @@ pub(crate) const LARGEST: u64 = 1 << 30;
 const TIMES: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 /// Units of size and their bytes.
 const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
+/// Units of rates and their seconds.
+const RATES: [(&str, u64); 2] = [("/s", 1), ("/min", 60)];
+
+/// So many in a time: `50/s`, `600/min`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rate {
+    /// How many, at least one.
+    pub count: u32,
+    /// In how long a time.
+    pub per: Duration,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = RATES.iter().find(|(_, seconds)| self.per == Duration::from_secs(*seconds));
+        write!(f, "{}{}", self.count, unit.map_or("/s", |(unit, _)| unit))
+    }
+}
 
 /// Why a text is no quantity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,35 +103,38 @@ pub(crate) fn bandwidth(text: &str) -> Result<u64, Wrong> {
     }
 }
 
-/// How many in which time, of `50/s`, `600/min`.
-pub(crate) fn rate(text: &str) -> Result<(u32, Duration), Wrong> {
+/// `50/s`, `600/min`.
+pub(crate) fn rate(text: &str) -> Result<Rate, Wrong> {
     let (number, unit) = split(text)?;
-    let per = match unit {
-        "/s" => Duration::from_secs(1),
-        "/min" => Duration::from_mins(1),
-        _ => return Err(Wrong::Unit(unit.to_owned())),
-    };
-    u32::try_from(number).map(|number| (number, per)).map_err(|_| Wrong::TooLarge)
+    let seconds = RATES.iter().find(|(name, _)| *name == unit).map(|(_, seconds)| *seconds);
+    let per = Duration::from_secs(seconds.ok_or_else(|| Wrong::Unit(unit.trim().to_owned()))?);
+    let count = u32::try_from(number).ok().filter(|count| (1..=crate::strain::FASTEST).contains(count));
+    Ok(Rate { count: count.ok_or(Wrong::TooLarge)?, per })
 }
 
-/// Thousandths of `2x`, `1.5x`: at most three decimals, at most a thousand times.
+/// Thousandths of `1.5x`.
 pub(crate) fn ratio(text: &str) -> Result<u32, Wrong> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match unit {
-        _ if !are_digits(whole) || !are_digits(decimals) => return Err(Wrong::NoNumber),
-        "x" => {}
-        "" => return Err(Wrong::NoUnit),
-        unit => return Err(Wrong::Unit(unit.trim().to_owned())),
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() || number.ends_with('.') || fraction.contains('.') {
+        return Err(Wrong::NoNumber);
     }
-    if decimals.len() > 3 {
-        return Err(Wrong::Fraction);
+    if unit.is_empty() {
+        return Err(Wrong::NoUnit);
     }
-    let thousandths = whole.parse::<u32>().ok().and_then(|whole| whole.checked_mul(1_000));
-    let decimals = format!("{decimals:0<3}").parse::<u32>().unwrap_or(0);
-    thousandths.map(|whole| whole.saturating_add(decimals)).filter(|all| *all <= 1_000_000).ok_or(Wrong::TooLarge)
+    if unit != "x" {
+        return Err(Wrong::Unit(unit.trim().to_owned()));
+    }
+    let thousandths = format!("{fraction:0<3}");
+    let whole: u32 = whole.parse().map_err(|_| Wrong::TooLarge)?;
+    let part: u32 = thousandths.get(..3).and_then(|part| part.parse().ok()).ok_or(Wrong::TooLarge)?;
+    let exact = thousandths.len() == 3;
+    whole
+        .checked_mul(1_000)
+        .and_then(|all| all.checked_add(part))
+        .filter(|all| exact && (1..=1_000_000).contains(all))
+        .ok_or(Wrong::TooLarge)
 }
 
 /// Millionths of `10%`.

@@ -4,7 +4,7 @@ use crate::diagnostic::Diagnostic;
 use crate::fragment::Part;
 use crate::grammar::{Block, Key, Named, Presence, Refers, Shape};
 use crate::names::{self, Names};
-use crate::quantity::{self, Wrong};
+use crate::quantity::{self, Rate, Wrong};
 use crate::source::{Located, Span, Table};
 use crate::sources::Sources;
 use crate::step::Expect;
@@ -357,6 +357,12 @@ impl Content for u64 {
     }
 }
 
+impl Content for Rate {
+    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.quantity(node, at, quantity::rate)
+    }
+}
+
 impl Content for Duration {
     fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let duration = reader.quantity(node, at, quantity::duration)?;
@@ -642,7 +648,8 @@ impl<'a> Reader<'a> {
             Err(wrong) => wrong,
         };
         let written = short(text);
-        let number: String = text.chars().take_while(char::is_ascii_digit).take(20).collect();
+        let of_number = |c: &char| c.is_ascii_digit() || *c == '.' && matches!(at.shape, Shape::Ratio);
+        let number: String = text.chars().take_while(of_number).take(20).collect();
         let (units, space): (&[&str], _) = match at.shape {
             Shape::Size => (&["KiB", "B", "MiB", "GiB"], " "),
             Shape::Share => (&["%"], ""),
@@ -688,6 +695,8 @@ impl<'a> Reader<'a> {
                     Shape::Size => "at most `1 GiB`",
                     Shape::Bandwidth => "at most `1 GiB/s`",
                     Shape::Share => "from `0%` to `100%`",
+                    Shape::Rate => "from `1` to a thousand million",
+                    Shape::Ratio => "from `0.001x` to `1000x`, with three digits behind the point",
                     _ => "at most `365d`",
                 };
                 self.out_of_range(node, at, most);

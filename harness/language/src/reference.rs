@@ -8,6 +8,7 @@ use crate::scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection
 use crate::schema::text;
 use crate::script::Var;
 use crate::step::{Expect, Outcome, Step};
+use crate::strain::Quotas;
 use crate::words::{Counting, Misbehaviour, Need, OnboardOutcome, Refusal, RetryOn, Role, RolloutState, Row, Target};
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ use std::fmt::Write;
 pub fn reference() -> String {
     let mut page = String::from(
         "# Scenario reference\n\nMade from the types of `harness/language`; do not edit. Quantities carry their unit: `250ms 2s 5m 1h 7d`, \
-         `200 B 64 KiB 4 MiB 1 GiB`, `10%`, `50/s 600/min`, `1.5x`.\nNames are `kebab-case`, unique in a file; users are e-mail addresses or names. \
+         `200 B 64 KiB 4 MiB 1 GiB`, `50/s 600/min`, `10%`, `1.5x`.\nNames are `kebab-case`, unique in a file; users are e-mail addresses or names. \
          YAML without anchors, aliases, merge keys and tags.\n",
     );
     section(&mut page, "A file", Scenario::BLOCK);
@@ -32,6 +33,7 @@ pub fn reference() -> String {
     section(&mut page, "`platform.provider`", Provider::BLOCK);
     section(&mut page, "`platform.tenants.<name>`", Tenant::BLOCK);
     section(&mut page, "`platform.tenants.<name>.users.<user>`", User::BLOCK);
+    section(&mut page, "`quotas` of a tenant, and of `configure`", Quotas::BLOCK);
     section(&mut page, "`artifacts.<name>`", Artifact::BLOCK);
     section(&mut page, "`devices.<name>`", Devices::BLOCK);
     section(&mut page, "`selections.<name>`", Selection::BLOCK);
@@ -180,6 +182,7 @@ fn takes(shape: &Shape) -> String {
             Refers::Tag => "label",
             Refers::Saved => "saved value",
             Refers::End => "device group, selection, tenant or `platform`",
+            Refers::Measure => "measurement",
         }
         .to_owned(),
         Shape::Steps { .. } => "list: step".to_owned(),

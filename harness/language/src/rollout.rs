@@ -3,34 +3,11 @@
 use crate::diagnostic::Diagnostic;
 use crate::grammar::Presence::{Default as Otherwise, Required};
 use crate::grammar::{Shape, block};
-use crate::quantity;
-use crate::reader::{At, Content, Reader};
 use crate::scenario::Artifact;
 use crate::source::{Located, Span};
 use crate::step::Deploy;
-use crate::tree::Node;
 use crate::words::{Counting, Misbehaviour};
 use std::time::Duration;
-
-/// So many devices in such a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Devices.
-    pub devices: u32,
-    /// A second or a minute.
-    pub per: Duration,
-}
-
-impl Content for Rate {
-    fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let (devices, per) = reader.quantity(node, at, quantity::rate)?;
-        if devices == 0 {
-            reader.out_of_range(node, at, "at least 1");
-            return None;
-        }
-        Some(Self { devices, per })
-    }
-}
 
 block! {
     /// A batch of devices that begins by itself.

@@ -11,6 +11,7 @@ use crate::scenario::{Scenario, Selection, Tenant};
 use crate::source::{Located, Span};
 use crate::standing;
 use crate::step::{Expect, Outcome, Step, WaitUntil};
+use crate::strain;
 use crate::suggest;
 use crate::trouble;
 use crate::words::{Refusal, Role, RolloutEnd, Row, Starts, Target};
@@ -39,6 +40,7 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
         rules.judged();
         rules.limits();
     }
+    rules.mistakes.extend(strain::check(scenario));
     rules.claims(seen);
     rules.mistakes
 }
@@ -235,12 +237,12 @@ impl<'s> Rules<'s> {
 
     fn step(&mut self, step: &'s Located<Step>) {
         match &step.value {
-            Step::Configure(it) if it.device_limit.is_none() => self.report(
+            Step::Configure(it) if it.device_limit.is_none() && it.quotas.is_none() => self.report(
                 "missing-key",
                 step.span,
-                "`configure` needs `device_limit`",
+                "`configure` needs `device_limit` or `quotas`",
                 "changes nothing",
-                "the new limit: `device_limit: 200`",
+                "the new limit: `device_limit: 200`, or `quotas: { call_rate: 60/min }`",
             ),
             Step::AddUser(it) => self.only(&it.only, &it.tenant.value),
             Step::Http(it) => self.mistakes.extend(it.check(step.span)),
@@ -362,6 +364,8 @@ impl<'s> Rules<'s> {
             | Step::Repeat(_)
             | Step::Use(_)
             | Step::Http(_)
+            | Step::Load(_)
+            | Step::Measure(_)
             | Step::Log(_)
             | Step::Expect(_) => return,
         };
@@ -412,6 +416,8 @@ impl<'s> Rules<'s> {
             | Step::Repeat(_)
             | Step::Use(_)
             | Step::Http(_)
+            | Step::Load(_)
+            | Step::Measure(_)
             | Step::Log(_)
             | Step::Expect(_) => Vec::new(),
         }
@@ -441,6 +447,8 @@ impl<'s> Rules<'s> {
             | Claim::Alive { tenants } => names(tenants),
             Claim::Pool { .. } => self.tenants.keys().copied().collect(),
             Claim::Counts { tenant, .. } => vec![tenant],
+            Claim::Neighbour { measure, baseline, .. } => vec![measure, baseline],
+            Claim::Measured { measure, .. } => vec![measure],
         }
     }
 
@@ -565,6 +573,8 @@ fn fixed(step: &Located<Step>) -> Duration {
         },
         Step::Fault(fault) => fault.held_for().map_or(Duration::ZERO, |time| time.value),
         Step::Expect(expect) => expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),
+        Step::Load(it) => it.value.time().map_or(Duration::ZERO, |time| time.value),
+        Step::Measure(it) => it.r#for.value,
         Step::Repeat(it) => all_fixed(&it.steps).saturating_mul(it.times.value),
         step => step.inside().into_iter().map(all_fixed).max().unwrap_or_default(),
     }

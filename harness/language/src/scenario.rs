@@ -6,6 +6,7 @@ use crate::grammar::{Named, Refers, Shape, block};
 use crate::script::Var;
 use crate::source::{Located, Table};
 use crate::step::Step;
+use crate::strain::Quotas;
 use crate::template::Scalar;
 use crate::words::{Misbehaviour, Need, Protocol, Role, Row, Starts};
 use std::time::Duration;
@@ -90,6 +91,8 @@ block! {
         pub admin: Located<String> = Shape::Declares(Named::User), Required("somebody must own it: `admin: ada@acme.test`");
         /// How many devices it may have accepted. Absent: what the platform gives; under a provider it is required.
         pub device_limit: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+        /// What else is limited.
+        pub quotas: Option<Located<Quotas>> = Shape::Block(Quotas::BLOCK), Otherwise("the platform's own");
         /// Its other users.
         pub users: Table<User> = Shape::Table(Named::User, User::BLOCK), Otherwise("none");
         /// `absent`: a step onboards it.

@@ -125,8 +125,8 @@ fn exact(it: &Shape, defined: &mut Map<String, Value>) -> Value {
         Shape::Bandwidth => {
             json!({ "type": "string", "pattern": "^[0-9]+ (B|KiB|MiB|GiB)/s$", "examples": ["32 KiB/s"] })
         }
-        Shape::Rate => json!({ "type": "string", "pattern": "^[0-9]+/(s|min)$", "examples": ["600/min"] }),
-        Shape::Ratio => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?x$", "examples": ["1.5x"] }),
+        Shape::Rate => json!({ "type": "string", "pattern": "^[0-9]+/(s|min)$", "examples": ["50/s"] }),
+        Shape::Ratio => json!({ "type": "string", "pattern": "^[0-9]+([.][0-9]{1,3})?x$", "examples": ["1.5x"] }),
         Shape::YesNo => json!({ "type": "boolean" }),
         Shape::Word(words) => json!({ "enum": words.words }),
         Shape::List(..) | Shape::Steps { .. } | Shape::Branches => {

@@ -61,9 +61,9 @@ impl Reader<'_> {
             (Shape::Duration(_), _) => Some("a number and a unit: `30s`".to_owned()),
             (Shape::Size, _) => Some("a number and a unit: `64 KiB`".to_owned()),
             (Shape::Bandwidth, _) => Some("a number and a unit: `32 KiB/s`".to_owned()),
-            (Shape::Rate, _) => Some("a number and a unit: `600/min`".to_owned()),
-            (Shape::Ratio, _) => Some("a number and a unit: `1.5x`".to_owned()),
             (Shape::Share, _) => Some("a number and a unit: `10%`".to_owned()),
+            (Shape::Rate, _) => Some("a number and a time: `50/s`, `600/min`".to_owned()),
+            (Shape::Ratio, _) => Some("a number and `x`: `1.5x`".to_owned()),
             (Shape::Choice(block), _) if block.name != "Step" => {
                 let kinds = suggest::list(block.keys.iter().map(|key| key.word));
                 let first = block.keys.first().map_or("", |key| key.word);

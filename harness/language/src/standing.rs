@@ -2,10 +2,12 @@
 
 use crate::claim::Claim;
 use crate::diagnostic::Diagnostic;
+use crate::flow::Background;
 use crate::population::Population;
 use crate::scenario::Scenario;
 use crate::source::{Located, Span};
 use crate::step::{Outcome, Step};
+use crate::strain::Load;
 use crate::words::Starts;
 use std::collections::BTreeMap;
 
@@ -70,7 +72,14 @@ impl<'s> Follow<'s, '_> {
 
     fn step(&mut self, step: &'s Step) {
         match step {
-            Step::While(it) => self.steps(&it.steps),
+            Step::While(it) => {
+                for held in &it.background {
+                    match &held.value {
+                        Background::Load(it) => self.strained(&it.value),
+                    }
+                }
+                self.steps(&it.steps);
+            }
             Step::Use(it) => self.steps(&it.steps),
             Step::Parallel(it) => self.branches(&it.branches),
             Step::Repeat(it) => {
@@ -115,6 +124,8 @@ impl<'s> Follow<'s, '_> {
             }
             Step::Deploy(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
             Step::Expect(it) => it.claims.iter().for_each(|claim| self.claim(claim)),
+            Step::Load(it) => self.strained(&it.value),
+            Step::Measure(it) => self.inside(self.of_devices(&it.devices), &Outcome::default()),
             Step::Abort(_)
             | Step::Pause(_)
             | Step::Continue(_)
@@ -122,6 +133,13 @@ impl<'s> Follow<'s, '_> {
             | Step::WaitUntil(_)
             | Step::Http(_)
             | Step::Log(_) => {}
+        }
+    }
+
+    /// Devices that knock, knock somewhere.
+    fn strained(&mut self, load: &'s Load) {
+        if let Load::Knock(it) = load {
+            self.inside(self.of_devices(&it.devices), &Outcome::default());
         }
     }
 

@@ -9,9 +9,11 @@ use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Block, Form, Key, Named, Refers, Shape, block};
 use crate::http::Http;
 use crate::live::Live;
+use crate::quantity::Rate;
 use crate::reader::{At, Content, Reader, located};
-use crate::rollout::{Growth, Phase, Rate};
+use crate::rollout::{Growth, Phase};
 use crate::source::Located;
+use crate::strain::{Load, Measure, Quotas};
 use crate::tree::{Kind, Node};
 use crate::words::{Refusal, RetryOn, Role, RolloutState, Target};
 use std::time::Duration;
@@ -169,6 +171,10 @@ verbs! {
         Use(Use) = "use",
         /// A request of one's own.
         Http(Http) = "http",
+        /// The platform is strained.
+        Load(Load) = "load" choice,
+        /// Latency, loss and errors of what devices ask anyway. In virtual time service times are modelled.
+        Measure(Measure) = "measure",
         /// A remark in the journal and the report.
         Log(Log) = "log",
         /// What must hold.
@@ -226,6 +232,8 @@ block! {
         pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("whose limits: `tenant: acme`");
         /// The new limit.
         pub device_limit: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+        /// What else is limited from now on. The platform's operator does it.
+        pub quotas: Option<Located<Quotas>> = Shape::Block(Quotas::BLOCK), Optional;
     }
 }
 
@@ -390,6 +398,8 @@ impl Step {
             | Self::Repeat(_)
             | Self::Use(_)
             | Self::Http(_)
+            | Self::Load(_)
+            | Self::Measure(_)
             | Self::Log(_)
             | Self::Expect(_) => None,
         }

@@ -51,7 +51,7 @@ words!(
         Bricks = "bricks": "nothing can save the device, the platform must say so" });
 words!(
     /// A limit that a tenant can have.
-    Limit, "unknown-word", "a limit" { DeviceLimit = "device_limit" });
+    Limit, "unknown-word", "a limit" { DeviceLimit = "device_limit", CallRate = "call_rate" });
 words!(
     /// Where attempts are made.
     Surface, "unknown-word", "a surface" { Http = "http", Storage = "storage", Audit = "audit" });

@@ -38,6 +38,8 @@ type Case = (&'static str, &'static [(&'static str, &'static str)]);
 
 const STEPS: &str = "steps:\n";
 
+const MEASURED: &str = "steps:\n  - measure: { name: calm, devices: [lifts], for: 5s }\n  - measure: { name: storm, devices: [lifts], for: 5s }\n";
+
 #[rustfmt::skip]
 const CASES: &[Case] = &[
     // YAML
@@ -103,6 +105,22 @@ const CASES: &[Case] = &[
     ("missing-key_top", &[("steps:\n", "afterwards:\n")]),
     ("missing-key_limit_under_provider", &[("device_limit: 300, ", "")]),
     ("missing-key_accepted", &[("[hvac, lifts] }", "[hvac, lifts], accepted: 3 }")]),
+    // Strain
+    ("no-unit_rate", &[(STEPS, "steps:\n  - load: { knock: { devices: [hvac], rate: 200, for: 5s } }\n")]),
+    ("no-unit_rate_of_minutes", &[("admin: ada@acme.test", "admin: ada@acme.test, quotas: { call_rate: 60/m }")]),
+    ("wrong-shape_rate", &[("admin: ada@acme.test", "admin: ada@acme.test, quotas: { call_rate: often }")]),
+    ("out-of-range_rate", &[("admin: ada@acme.test", "admin: ada@acme.test, quotas: { call_rate: 0/s }")]),
+    ("unknown-key_quota", &[("admin: ada@acme.test", "admin: ada@acme.test, quotas: { publish_rate: 60/s }")]),
+    ("hold-with-for", &[(STEPS, "steps:\n  - while:\n      background:\n        - load: { knock: { devices: [hvac], rate: 5/s, for: 5s } }\n      steps:\n        - wait_until: { elapsed: { for: 5s } }\n")]),
+    ("hold-without-for_load", &[(STEPS, "steps:\n  - load: { call: { by: ada@acme.test, operation: List Artifacts, rate: 5/s } }\n")]),
+    ("no-unit_ratio", &[(STEPS, MEASURED), ("isolation: { between: [acme, globex] }", "neighbour: { measure: storm, baseline: calm, p99: 1.2, lost: 0 }")]),
+    ("unknown-measure", &[(STEPS, MEASURED), ("isolation: { between: [acme, globex] }", "neighbour: { measure: strom, baseline: calm, p99: 1.2x, lost: 0 }")]),
+    ("unknown-measure_later", &[(STEPS, "steps:\n  - expect: { measured: { measure: calm, latency: 1s, errors: 0%, lost: 0 } }\n  - measure: { name: calm, devices: [lifts], for: 5s }\n")]),
+    ("no-load", &[(STEPS, MEASURED), ("isolation: { between: [acme, globex] }", "neighbour: { measure: storm, baseline: calm, p99: 1.2x, lost: 0 }")]),
+    ("no-control_baseline", &[(STEPS, MEASURED), ("isolation: { between: [acme, globex] }", "neighbour: { measure: calm, baseline: calm, p99: 1.2x, lost: 0 }")]),
+    ("no-limit", &[("isolation: { between: [acme, globex] }", "quota: { tenants: [acme], limits: [call_rate] }")]),
+    ("operator-only", &[(STEPS, "steps:\n  - configure: { tenant: acme, by: pia@provider.test, quotas: { call_rate: 60/min } }\n")]),
+    ("budget-too-small_measure", &[(STEPS, "steps:\n  - measure: { name: calm, devices: [lifts], for: 10m }\n")]),
     ("missing-key_configure", &[(STEPS, "steps:\n  - configure: { tenant: acme }\n")]),
     ("wrong-shape_list", &[("devices: [hvac, lifts]", "devices: hvac")]),
     ("wrong-shape_name", &[("tenant: acme, ", "tenant: [acme], ")]),
@@ -149,11 +167,11 @@ const CASES: &[Case] = &[
     ("out-of-range_last_share", &[("name: first", "name: first, phases: [{ share: 10% }, { share: 90%, after: 5s }]")]),
     ("out-of-range_shares", &[("name: first", "name: first, phases: [{ share: 60% }, { share: 40%, after: 5s }, { after: 5s }]")]),
     ("out-of-range_empty_phase", &[("simulated: 250", "simulated: 9"), ("devices: [beta], name", "devices: [hvac], name"), ("name: first", "name: first, phases: [{ share: 10% }, { after: 5s }]")]),
-    ("out-of-range_rate", &[("name: first", "name: first, rate: 0/s")]),
-    ("no-unit_rate", &[("name: first", "name: first, rate: 600")]),
+    ("out-of-range_rate_of_rollout", &[("name: first", "name: first, rate: 0/s")]),
+    ("no-unit_rate_of_rollout", &[("name: first", "name: first, rate: 600")]),
     ("no-unit_rate_unknown", &[("name: first", "name: first, rate: 600/h")]),
     ("no-unit_factor", &[("name: first", "name: first, rate: 5/s, grows: { factor: 2, per: 10, counting: notified }")]),
-    ("wrong-shape_rate", &[("name: first", "name: first, rate: fast")]),
+    ("wrong-shape_rate_of_rollout", &[("name: first", "name: first, rate: fast")]),
     ("wrong-shape_phases", &[("name: first", "name: first, phases: [10%, 90%]")]),
     ("unknown-word_is", &[("  - expect: { isolation", "  - wait_until: { state: { deployment: first, is: done } }\n  - expect: { isolation")]),
     ("unknown-word_retry_on", &[("name: first", "name: first, retries: 2, retry_on: failure")]),

@@ -18,6 +18,9 @@ impl Plan {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "{}", self.scenario.scenario.value)?;
         writeln!(out, "  seed {}, {} time", self.seed, self.clock)?;
+        if self.is_modelled() {
+            writeln!(out, "  service times are modelled, by what the platform declares")?;
+        }
         if !self.row.is_empty() {
             let row: Vec<String> = self.row.iter().map(|(axis, value)| format!("{axis} = {value}")).collect();
             writeln!(out, "  combination: {}", row.join(", "))?;

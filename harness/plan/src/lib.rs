@@ -83,6 +83,15 @@ pub fn plan(
     Plan { scenario, seed, clock, population, surfaces, attempts, row, drawn, skipped }
 }
 
+impl Plan {
+    /// Whether work takes the time that the platform's model declares: where time is virtual, and the scenario asks how
+    /// long things take.
+    #[must_use]
+    pub fn is_modelled(&self) -> bool {
+        self.clock == ClockKind::Virtual && self.scenario.measures()
+    }
+}
+
 /// The random streams of a scenario: by its name, so that a neighbour in the same file tree moves nothing.
 #[must_use]
 pub fn seeds(scenario: &Scenario, seed: u64) -> Seeds {

@@ -3,7 +3,7 @@
 use crate::StackError;
 use crate::certificate::Certificate;
 use fleetproof_platform::defects;
-use fleetproof_platform::{DataFolder, Founded, NewTenant, PasswordCost, Platform, Settings};
+use fleetproof_platform::{DataFolder, Founded, NewTenant, PasswordCost, Platform, Service, Settings};
 use fleetproof_world::{Name, Seeds, World};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,6 +27,8 @@ pub struct Embedded {
     pub defect: Option<String>,
     /// Passwords are hashed at their real cost (for platforms that outlive a run).
     pub strong_passwords: bool,
+    /// How long work takes on it, and how much is worked on at once.
+    pub service: Service,
     /// Where the gateway listens, on a network of sockets. Absent: loopback, any port.
     pub listen: Option<SocketAddr>,
     /// Where the gateway listens for TLS, on a network of sockets. Absent: nowhere.
@@ -111,7 +113,7 @@ impl Embedded {
             None => None,
         };
         let passwords = if self.strong_passwords { PasswordCost::Strong } else { PasswordCost::Fast };
-        let settings = Settings { world: world.clone(), passwords, defect, public_url: None };
+        let settings = Settings { world: world.clone(), passwords, defect, public_url: None, service: self.service };
         let platform = match &self.data {
             Some(folder) => Platform::open_in(settings, folder).await,
             None => Platform::open(settings).await,

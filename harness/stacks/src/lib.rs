@@ -7,7 +7,7 @@ mod certificate;
 mod embedded;
 
 pub use embedded::{Embedded, Founding, Running, Tenancy};
-pub use fleetproof_platform::{DataFolder, PlatformError};
+pub use fleetproof_platform::{DataFolder, PlatformError, Service};
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 
 use crate::body::{Body, BodyCall, Cause, Health};
 use crate::config::{DeviceConfig, Order};
-use crate::event::{DeviceEvent, Witness};
+use crate::event::{Asked, DeviceEvent, Witness};
 use crate::flaky::{Trouble, flicker, link};
 use crate::key::Key;
 use crate::machine::{Effect, Input, Machine, Question, Record};
@@ -120,6 +120,12 @@ enum Stopped {
 impl<B: Body, W: Witness> Agent<B, W> {
     pub fn saw(&mut self, what: DeviceEvent) {
         self.witness.saw(self.world.clock.now(), self.config.index, what);
+    }
+
+    /// Something was asked at `asked`, and this was answered now.
+    pub fn asked(&mut self, asked: Stamp, answer: Option<&Response>) {
+        let now = self.world.clock.now();
+        self.witness.asked(now, self.config.index, Asked::between(asked, now, answer));
     }
 
     async fn run(&mut self, mut orders: UnboundedReceiver<Order>) -> Result<(), Dead> {
@@ -420,6 +426,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
             Some(answer) => answer,
             None => Err(format!("no answer within {} s", PATIENCE.as_secs())),
         };
+        self.asked(began, answer.as_ref().ok());
         match answer {
             // An error of the server tells no more of what it did than silence.
             Ok(answer) if answer.status < 500 => {

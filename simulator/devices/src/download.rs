@@ -52,8 +52,13 @@ impl<B: Body, W: Witness> Agent<B, W> {
             let head = connection.begin(host, request).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((connection, head))
         };
-        let begun = clock.until(clock.now().after(PATIENCE), begun).await;
-        let (mut connection, head) = begun.unwrap_or_else(|| Err("the download did not begin".into()))?;
+        let asked = clock.now();
+        let begun = clock.until(asked.after(PATIENCE), begun).await;
+        let begun = begun.unwrap_or_else(|| Err("the download did not begin".into()));
+        let head = begun.as_ref().ok().map(|(_, head)| head.clone());
+        self.asked(asked, head.as_ref());
+        let clock = &self.world.clock;
+        let (mut connection, head) = begun?;
         match head.status {
             200 => receipt.restart(),
             206 if starts_at(&head, receipt.len()) => {}

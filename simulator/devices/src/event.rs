@@ -1,5 +1,6 @@
 //! What a device saw and did: the evidence of a run, told to whoever watches.
 
+use fleetproof_wire::http::Response;
 use fleetproof_world::Stamp;
 use serde::Serialize;
 
@@ -119,10 +120,37 @@ pub enum DeviceEvent {
     },
 }
 
+/// One request of a device, and what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The answer's status code; `None`: there was none.
+    pub status: Option<u16>,
+    /// µs from the question to the head of the answer.
+    pub took: u64,
+    /// The platform only reckons with time: `took` is what it reckoned, not what passed on the clock.
+    pub modelled: bool,
+}
+
+impl Asked {
+    /// A request that was asked and answered then.
+    #[must_use]
+    pub fn between(asked: Stamp, answered: Stamp, answer: Option<&Response>) -> Self {
+        let passed = answered.micros().saturating_sub(asked.micros());
+        let modelled = answer.and_then(Response::modelled);
+        let status = answer.map(|answer| answer.status);
+        Self { status, took: modelled.unwrap_or(passed), modelled: modelled.is_some() }
+    }
+}
+
 /// Who is told. A witness is called in the device's own task and must not wait.
 pub trait Witness: Send + 'static {
     /// `device` (its index in the fleet) saw or did `what` at `at`.
     fn saw(&mut self, at: Stamp, device: u32, what: DeviceEvent);
+
+    /// `device` asked the platform something, and that came of it at `at`. Who does not measure is not interested.
+    fn asked(&mut self, at: Stamp, device: u32, asked: Asked) {
+        let _not_measured = (at, device, asked);
+    }
 }
 
 impl<F: FnMut(Stamp, u32, DeviceEvent) + Send + 'static> Witness for F {

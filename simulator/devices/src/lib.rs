@@ -20,7 +20,7 @@ mod simulated;
 pub use agent::run_device;
 pub use body::{Body, BodyCall, Boot, Cause, Health};
 pub use config::{DeviceConfig, Nature, Order};
-pub use event::{DeviceEvent, Witness};
+pub use event::{Asked, DeviceEvent, Witness};
 pub use flaky::Flaky;
 pub use fleetproof_wire::image::{DEVICE_TYPE, Image, PAYLOAD_TYPE, VERSION_PROVIDE};
 pub use fleetproof_wire::signature::{ReleaseCheck, ReleaseKey};

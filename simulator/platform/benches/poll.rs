@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fleetproof_platform::{NewTenant, PasswordCost, Platform, Settings};
+use fleetproof_platform::{NewTenant, Platform, Settings};
 use fleetproof_world::{Clock, Runtime, World};
 use http_body_util::BodyExt;
 use p256::ecdsa::signature::Signer;
@@ -97,7 +97,7 @@ async fn measure(clock: &Clock, router: &Router, tokens: &[String]) -> Result<f6
 fn main() -> Result<(), Failure> {
     Runtime::real_time()?.block_on(async {
         let world = World::on_sockets(7);
-        let settings = Settings { world: world.clone(), passwords: PasswordCost::Fast, defect: None, public_url: None };
+        let settings = Settings::free(world.clone(), None);
         let platform = Platform::open(settings).await?;
         let router = platform.gateway();
         let tokens = fleet(&platform, &router).await?;

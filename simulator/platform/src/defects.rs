@@ -144,6 +144,20 @@ pub enum DefectId {
     LateReportTaken,
     /// A rollout that stopped at its threshold goes on with those who have not begun.
     AbortedRolloutGoesOn,
+    /// Requests of all tenants wait in one line, and one tenant may have all the workers.
+    OneLineForAll,
+    /// All tenants draw from one bucket of calls.
+    CallRateSharedByTenants,
+    /// Refused calls use up the quota too.
+    CallRateCountsRefused,
+    /// One call more than the quota is let through.
+    CallRateOffByOne,
+    /// A changed quota of one tenant becomes that of all.
+    CallRateRaisedForAll,
+    /// What is over the quota is carried out, and refused then.
+    ThrottledCallExecuted,
+    /// Who is over the quota is not told when to come again.
+    ThrottledWithoutRetryAfter,
 }
 
 /// A defect, as the catalogue tells it.
@@ -312,6 +326,20 @@ catalogue! {
         "What a device reports after its time is over is taken note of.";
     AbortedRolloutGoesOn "aborted-rollout-goes-on" "P11" rollout:
         "A rollout that stopped at its threshold still tells devices that had not begun.";
+    OneLineForAll "one-line-for-all" "P9" neighbour:
+        "Requests of all tenants wait in one line: a crowd of one is before everybody else.";
+    CallRateSharedByTenants "call-rate-shared-by-tenants" "P9" quota:
+        "All tenants draw from one bucket of calls: who calls much uses up what others may.";
+    CallRateCountsRefused "call-rate-counts-refused" "P9" quota:
+        "Refused calls use up the quota: who asked too often is kept out for longer than told.";
+    CallRateOffByOne "call-rate-off-by-one" "P3" quota:
+        "One call more than the quota is let through.";
+    CallRateRaisedForAll "call-rate-raised-for-all" "P3" quota:
+        "A quota that is changed for one tenant is changed for every tenant that has one.";
+    ThrottledCallExecuted "throttled-call-executed" "P3" quota:
+        "What is over the quota is carried out, and refused then.";
+    ThrottledWithoutRetryAfter "throttled-without-retry-after" "P3" quota:
+        "Who is over the quota is not told when to come again.";
 }
 
 /// All of them.

@@ -6,7 +6,8 @@
 //! [`fleetproof_world`], [`Platform::document`] is its interface as an OpenAPI document.
 //!
 //! Inside: `tenancy` and `fleet` hold the operations, one file per kind of object; `edge` is what stands between them
-//! and HTTP (who asks, how often, how a refusal is written); [`store`] is the database; [`rights`] what a role
+//! and HTTP (who asks, how a refusal is written); `service` is how much is worked on at once, who is next, and how often
+//! a tenant may call; [`store`] is the database; [`rights`] what a role
 //! allows; [`defects`] what can be broken on purpose.
 //!
 //! A change is one transaction: limit counter, rows and audit entry together. Other requests come between
@@ -24,6 +25,7 @@ mod platform;
 mod proven;
 mod refusal;
 pub mod rights;
+mod service;
 pub mod store;
 mod tenancy;
 mod tokens;
@@ -31,3 +33,4 @@ mod tokens;
 pub use data::DataFolder;
 pub use passwords::PasswordCost;
 pub use platform::{Founded, NewTenant, Platform, PlatformError, Settings};
+pub use service::Service;

@@ -9,6 +9,7 @@ use crate::ids::{Ids, hex};
 use crate::passwords::PasswordCost;
 use crate::proven::Proven;
 use crate::refusal::Refusal;
+use crate::service::{Floor, Service, Throttle};
 use crate::store::{Database, Store, StoreError, Transaction, Tx};
 use crate::tenancy;
 use crate::tokens::Tokens;
@@ -31,6 +32,16 @@ pub struct Settings {
     pub defect: Option<DefectId>,
     /// Where download links point, e.g. `https://fleet.example`. `None`: where the request came to.
     pub public_url: Option<String>,
+    /// How long work takes, and how much is worked on at once.
+    pub service: Service,
+}
+
+impl Settings {
+    /// For runs in process: passwords are cheap, work takes no time.
+    #[must_use]
+    pub const fn free(world: World, defect: Option<DefectId>) -> Self {
+        Self { world, passwords: PasswordCost::Fast, defect, public_url: None, service: Service::Free }
+    }
 }
 
 /// A running platform. Clones are the same platform.
@@ -47,6 +58,8 @@ struct Parts {
     objects: ObjectStore,
     /// By the SHA-256 of body and signature; the key stands in the body.
     knocks: Proven<()>,
+    floor: Floor,
+    throttle: Throttle,
 }
 
 /// A tenant to be, with its first admin.
@@ -173,6 +186,8 @@ impl Platform {
             operator_token: hex(&operator),
             objects,
             knocks: Proven::default(),
+            floor: Floor::new(&settings),
+            throttle: Throttle::default(),
             database,
             settings,
         }))
@@ -254,14 +269,14 @@ impl Platform {
 impl Platform {
     /// Opens a transaction. Other requests may come between before it.
     pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
-        self.work().await;
+        self.floor().begin().await;
         self.0.database.begin().await
     }
 
     /// Makes it so. Other requests may come between after it.
     pub(crate) async fn commit(&self, tx: Transaction) -> Result<(), StoreError> {
         tx.commit().await?;
-        self.work().await;
+        self.floor().commit().await;
         Ok(())
     }
 
@@ -271,13 +286,18 @@ impl Platform {
         for key in objects {
             self.0.objects.remove(key).await.map_err(Refusal::internal)?;
         }
-        self.work().await;
+        self.floor().commit().await;
         Ok(())
     }
 
-    /// Where the time that work takes is spent: never inside a transaction. For now only others get their turn.
-    async fn work(&self) {
-        tokio::task::yield_now().await;
+    /// Where work is done, and waited for.
+    pub(crate) fn floor(&self) -> &Floor {
+        &self.0.floor
+    }
+
+    /// How often tenants have called.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
     }
 
     /// Whether `defect` is planted.

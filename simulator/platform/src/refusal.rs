@@ -13,13 +13,15 @@ pub(crate) type Answer<T = Response> = Result<T, Refusal>;
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) message: Cow<'static, str>,
+    /// In how many seconds it is worth asking again.
+    pub(crate) retry_after: Option<u64>,
 }
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident => $status:ident;)*) => {
         $($(#[$doc])*
         pub(crate) fn $name(message: impl Into<Cow<'static, str>>) -> Self {
-            Self { status: StatusCode::$status, message: message.into() }
+            Self { status: StatusCode::$status, message: message.into(), retry_after: None }
         })*
     };
 }
@@ -59,7 +61,12 @@ impl Refusal {
     /// 500. What went wrong goes to the platform's own output, never to the caller.
     pub(crate) fn internal(why: impl std::fmt::Display) -> Self {
         eprintln!("platform: {why}");
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: "internal error".into() }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: "internal error".into(), retry_after: None }
+    }
+
+    /// 429: too many calls.
+    pub(crate) fn throttled(retry_after: Option<u64>) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, message: "too many requests".into(), retry_after }
     }
 }
 

@@ -88,6 +88,17 @@ impl Response {
     pub const fn is_success(&self) -> bool {
         self.status >= 200 && self.status < 300
     }
+
+    /// How long the platform worked on the request, in µs, where it says that it only reckons with time: the entry
+    /// `modelled` of `Server-Timing` (W3C), whose `dur` is in ms.
+    #[must_use]
+    pub fn modelled(&self) -> Option<u64> {
+        let entries = self.header("server-timing")?.split(',');
+        let timing = entries.filter_map(|entry| entry.trim().strip_prefix("modelled;dur=")).next()?;
+        let (ms, fraction) = timing.split_once('.').unwrap_or((timing, ""));
+        let micros: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+        ms.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(micros)
+    }
 }
 
 /// Why there is no answer.

@@ -2,7 +2,7 @@
 //! HTTP: what goes over the stream, and what a broken stream looks like.
 
 use bytes::Bytes;
-use fleetproof_wire::http::{Connection, HttpError, Multipart, Request, exchange};
+use fleetproof_wire::http::{Connection, HttpError, Multipart, Request, Response, exchange};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// The far end: for each answer reads one request (up to what its length says), then writes it.
@@ -111,4 +111,27 @@ fn a_form_has_its_parts_in_the_order_given() {
     );
     assert_eq!(String::from_utf8(body.to_vec()).unwrap(), expected);
     assert_eq!(form(), (content_type, body), "the same bytes every time");
+}
+
+#[test]
+fn a_platform_that_reckons_with_time_says_so() {
+    let says = |value: &str| {
+        let headers = vec![("server-timing".to_owned(), value.to_owned())];
+        Response { headers, ..Response::default() }.modelled()
+    };
+    assert_eq!(says("modelled;dur=4.150"), Some(4_150));
+    assert_eq!(says("db;dur=53, modelled;dur=0.9"), Some(900));
+    assert_eq!(says("modelled;dur=12"), Some(12_000));
+    for other in [
+        "",
+        "db;dur=53",
+        "modelled",
+        "modelled;dur=",
+        "modelled;dur=-1",
+        "modelled;dur=1.x",
+        "modelled;dur=99999999999999999999",
+    ] {
+        assert_eq!(says(other), None, "{other}");
+    }
+    assert_eq!(Response::default().modelled(), None);
 }

@@ -12,6 +12,7 @@ mod ledger;
 pub mod logs;
 pub mod objects;
 pub mod pace;
+mod quotas;
 pub mod refusals;
 pub mod roles;
 mod session;
@@ -23,7 +24,7 @@ pub mod updates;
 pub mod users;
 
 pub use fleetproof_wire::http::Request;
-pub use knock::{Key, identity_text};
+pub use knock::{Key, auth_request, identity_text};
 pub use session::{Session, Standing, TenantRef};
 
 use crate::answer::{Answer, DialectError, Result, Token};
@@ -41,6 +42,9 @@ use transport::Transport;
 
 /// How often something is looked at that takes time on the platform's side.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// How long who asks too often waits that is not told how long.
+const UNTOLD: Duration = Duration::from_secs(1);
 
 /// Which listener of the platform a request is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +177,16 @@ impl Mender {
     pub async fn send(&self, by: &Session, door: Door, request: Request) -> Result<Answer> {
         let path = request.target.split('?').next().unwrap_or_default();
         let found = Table::get().find(&request.method, path).map(|(row, _)| row);
+        self.exchange_patiently(by, door, found, request).await
+    }
+
+    /// The same without patience: that there were too many requests is an answer like any other.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_once(&self, by: &Session, door: Door, request: Request) -> Result<Answer> {
+        let path = request.target.split('?').next().unwrap_or_default();
+        let found = Table::get().find(&request.method, path).map(|(row, _)| row);
         self.exchange(by, door, found, request).await
     }
 
@@ -184,6 +198,12 @@ impl Mender {
 
     /// One request of a verb, any answer.
     pub(crate) async fn ask(&self, by: &Session, call: Call<'_>) -> Result<Answer> {
+        let (door, row, request) = self.asked(&call)?;
+        self.exchange_patiently(by, door, Some(row), request).await
+    }
+
+    /// A verb's request: at which door, by which row.
+    fn asked(&self, call: &Call<'_>) -> Result<(Door, &'static Row, Request)> {
         let row = Table::get()
             .row(call.operation)
             .ok_or_else(|| DialectError::UnknownOperation(call.operation.to_owned()))?;
@@ -191,7 +211,32 @@ impl Mender {
         if let Some(body) = &call.body {
             request = request.body("application/json", body.to_string());
         }
-        self.exchange(by, Self::door(&row.path), Some(row), request).await
+        Ok((Self::door(&row.path), row, request))
+    }
+
+    /// Asks, and asks again when told to come later, as a client should that means no harm. Who is told to come much
+    /// later has that for an answer.
+    async fn exchange_patiently(
+        &self,
+        by: &Session,
+        door: Door,
+        row: Option<&Row>,
+        request: Request,
+    ) -> Result<Answer> {
+        let clock = &self.inner.world.clock;
+        let deadline = clock.now().after(self.inner.patience);
+        loop {
+            let answer = self.exchange(by, door, row, request.clone()).await?;
+            if answer.status != 429 {
+                return Ok(answer);
+            }
+            let told = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
+            let again = clock.now().after(told.map_or(UNTOLD, Duration::from_secs));
+            if again > deadline {
+                return Ok(answer);
+            }
+            clock.sleep_until(again).await;
+        }
     }
 
     /// One request of a verb that must succeed.

@@ -2,7 +2,7 @@
 
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_dialects::{DialectError, Exchange, Token, Watch};
-use fleetproof_platform::{NewTenant, PasswordCost, Platform, Settings};
+use fleetproof_platform::{NewTenant, Platform, Settings};
 use fleetproof_world::{Runtime, World};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,7 @@ pub struct Stage {
 pub fn play(scene: impl AsyncFnOnce(Stage)) {
     Runtime::virtual_time().unwrap().block_on(async {
         let world = World::simulated(11);
-        let settings = Settings { world: world.clone(), passwords: PasswordCost::Fast, defect: None, public_url: None };
+        let settings = Settings::free(world.clone(), None);
         let platform = Platform::open(settings).await.unwrap();
         let stop = CancellationToken::new();
         let (gateway, door) = (world.net.listen("gateway").await.unwrap(), world.net.listen("door").await.unwrap());

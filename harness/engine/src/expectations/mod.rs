@@ -6,9 +6,11 @@ mod alive;
 mod attempts;
 mod audit;
 mod barred;
+mod call_rate;
 mod counts;
 mod forgotten;
 mod isolation;
+mod neighbour;
 mod onboarded;
 mod online;
 mod platform_view;
@@ -25,7 +27,7 @@ use crate::outcome::Ending;
 use crate::proof::{Proof, Seen};
 use crate::run::{Result, Run, Stop};
 use fleetproof_journal::{Judged, Verdict, What};
-use fleetproof_language::{Claim, Class, Expect, Located};
+use fleetproof_language::{Claim, Class, Expect, Limit, Located};
 use fleetproof_world::Stamp;
 use std::time::Duration;
 
@@ -75,6 +77,16 @@ pub(crate) async fn after_a_failure(run: &Run, expect: &Located<Expect>) -> Resu
     for claim in &expect.claims {
         match &claim.value {
             Claim::Untouched { deployment, .. } if run.deployments.contains_key(&deployment.value) => {
+                let now = run.shared.now();
+                judged.push(on_the_record(run, claim, now).await?);
+            }
+            Claim::Neighbour { measure, baseline, .. }
+                if run.measured.contains_key(&measure.value) && run.measured.contains_key(&baseline.value) =>
+            {
+                let now = run.shared.now();
+                judged.push(on_the_record(run, claim, now).await?);
+            }
+            Claim::Measured { measure, .. } if run.measured.contains_key(&measure.value) => {
                 let now = run.shared.now();
                 judged.push(on_the_record(run, claim, now).await?);
             }
@@ -149,6 +161,15 @@ async fn on_the_record(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Re
         let seen = match &claim.value {
             Claim::Untouched { devices, deployment } => untouched::look(run, devices, deployment),
             Claim::Acknowledged { tenants, lost } => acknowledged::attempt(run, tenants, lost.value).await?,
+            Claim::Neighbour { measure, baseline, p99, lost, errors } => {
+                let errors = errors.as_ref().map_or(0, |errors| errors.value);
+                let due = neighbour::Due { p99: p99.value, lost: lost.value, errors };
+                neighbour::neighbour(run, measure, baseline, &due)
+            }
+            Claim::Measured { measure, latency, errors, lost } => {
+                let latency = u64::try_from(latency.value.as_micros()).unwrap_or(u64::MAX);
+                neighbour::measured(run, measure, latency, errors.value, lost.value)
+            }
             other => Seen::Hidden(Proof::of(other.name()).actual("nothing is recorded about it")),
         };
         let hidden = matches!(seen, Seen::Hidden(_));
@@ -188,6 +209,8 @@ async fn look(run: &Run, claim: &Claim, began: Stamp) -> Result<Seen> {
         | Claim::Isolation { .. }
         | Claim::Access { .. }
         | Claim::Quota { .. }
+        | Claim::Neighbour { .. }
+        | Claim::Measured { .. }
         | Claim::Pool { .. } => Err(Stop::Broken(format!("`{}` is no eventual claim", claim.name()))),
     }
 }
@@ -197,8 +220,10 @@ async fn by_attempts(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Resu
     let seen = match &claim.value {
         Claim::Isolation { .. } => isolation::attempt(run, claim).await?,
         Claim::Access { .. } => access::attempt(run, claim, deadline).await?,
-        Claim::Quota { tenants, over_by, .. } => {
-            quota::attempt(run, tenants, over_by.as_ref().map_or(OVER_BY, |over_by| over_by.value)).await?
+        Claim::Quota { tenants, limits, over_by } => {
+            let over_by = over_by.as_ref().map_or(OVER_BY, |over_by| over_by.value);
+            let limits: Vec<Limit> = limits.iter().map(|limit| limit.value).collect();
+            quota::attempt(run, tenants, &limits, over_by).await?
         }
         Claim::Pool { over_by, callers } => {
             let over_by = over_by.as_ref().map_or(OVER_BY, |over_by| over_by.value);

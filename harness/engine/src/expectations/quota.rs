@@ -3,6 +3,7 @@
 //! Throw-away devices really knock, more than there is room for, and are all accepted at once; each then tries its
 //! credential. They are gone afterwards.
 
+use super::call_rate::{self, Found};
 use crate::actors;
 use crate::proof::{Proof, Seen};
 use crate::refusals;
@@ -10,7 +11,7 @@ use crate::run::{Result, Run, Stop};
 use fleetproof_dialects::mender::devices::DeviceRow;
 use fleetproof_dialects::mender::{Key, TenantRef, identity_text};
 use fleetproof_journal::What;
-use fleetproof_language::{Located, Refusal};
+use fleetproof_language::{Limit, Located, Refusal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,9 +36,35 @@ struct Rush {
     counted: i64,
 }
 
+/// Tries the limits of each tenant in turn.
+pub(super) async fn attempt(run: &Run, tenants: &[Located<String>], limits: &[Limit], over_by: u32) -> Result<Seen> {
+    let mut found = Found::default();
+    if limits.contains(&Limit::DeviceLimit) {
+        devices(run, tenants, over_by, &mut found).await?;
+    }
+    if limits.contains(&Limit::CallRate) {
+        for tenant in tenants {
+            let rate = call_rate::attempt(run, tenant, over_by).await?;
+            found.wrong.extend(rate.wrong);
+            found.hidden.extend(rate.hidden);
+            found.evidence.extend(rate.evidence);
+        }
+    }
+    let expected = match limits {
+        [Limit::CallRate] => "exactly as many calls get through as the limit says, and no other tenant pays",
+        [_] => "exactly as many devices get in as the limit says, and no other tenant pays",
+        _ => "exactly as much gets through as the limits say, and no other tenant pays",
+    };
+    let proof = Proof::of(expected).evidence(found.evidence);
+    if found.wrong.is_empty() && !found.hidden.is_empty() {
+        return Ok(Seen::Hidden(proof.actual("there is no control").details(found.hidden)));
+    }
+    Ok(Seen::of(proof, tenants.len() * limits.len(), found.wrong, "limits held exactly"))
+}
+
 /// Rushes the door of each tenant in turn.
-pub(super) async fn attempt(run: &Run, tenants: &[Located<String>], over_by: u32) -> Result<Seen> {
-    let (mut wrong, mut evidence, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
+async fn devices(run: &Run, tenants: &[Located<String>], over_by: u32, found: &mut Found) -> Result<()> {
+    let Found { wrong, hidden, evidence } = found;
     for tenant in tenants {
         let others = counts_of_others(run, tenant).await?;
         let admin = run.people.admin(tenant).await?;
@@ -93,12 +120,7 @@ pub(super) async fn attempt(run: &Run, tenants: &[Located<String>], over_by: u32
             }
         }
     }
-    let proof =
-        Proof::of("exactly as many devices get in as the limit says, and no other tenant pays").evidence(evidence);
-    if wrong.is_empty() && !hidden.is_empty() {
-        return Ok(Seen::Hidden(proof.actual("there is no control").details(hidden)));
-    }
-    Ok(Seen::of(proof, tenants.len(), wrong, "limits held exactly"))
+    Ok(())
 }
 
 async fn rush(run: &Run, tenant: &str, strangers: usize) -> Result<Rush> {

@@ -4,13 +4,26 @@ use crate::actors::{self, Default};
 use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
 use crate::run::{Result, Run};
+use crate::setup;
 use fleetproof_language::{Configure, Located};
 
 /// Asks for the new limit, and reads back what the tenant itself is told.
 pub(crate) async fn configure(run: &Run, step: &Located<Configure>) -> Result<Ending> {
     let tenant = run.tenant(&step.tenant)?;
+    if let Some(quotas) = &step.quotas {
+        setup::set_quotas(run, &step.tenant, quotas).await?;
+        let admin = run.people.admin(&step.tenant).await?;
+        let told = run.mender.call_rate(&admin).await?;
+        let due = run.call_rates.get(&step.tenant.value).map(|rate| (u64::from(rate.count), rate.per.as_secs()));
+        if told != due {
+            let tenant = &step.tenant.value;
+            return Ok(Ending::failed(format!(
+                "the platform said yes to other quotas, and `{tenant}` is told {told:?}, due {due:?}"
+            )));
+        }
+    }
     let Some(limit) = step.device_limit.as_ref().map(|limit| i64::from(limit.value)) else {
-        return Ok(Ending::passed("nothing to change"));
+        return Ok(Ending::passed("quotas changed"));
     };
     let by = actors::acting(run, &step.outcome, Default::ProvidersAdmin(Run::PROVIDER)).await?;
     let admin = run.people.admin(&step.tenant).await?;

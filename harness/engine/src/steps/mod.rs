@@ -12,6 +12,7 @@ mod pace;
 mod people;
 mod reject;
 mod revoke;
+pub(crate) mod strain;
 mod tenants;
 mod upload;
 mod wait;
@@ -56,6 +57,8 @@ pub(crate) async fn carry_out(run: &Run, step: &Located<Step>, gaps: &Gaps<'_>) 
         Step::Continue(step) => pace::go_on(run, step).await,
         Step::WaitUntil(step) => wait::wait_until(run, step).await,
         Step::Http(step) => http::http(run, step, gaps).await,
+        Step::Load(step) => strain::load(run, step).await,
+        Step::Measure(step) => strain::measure(run, step).await,
         Step::Log(step) => {
             let text = gaps.text(&step.text);
             run.shared.emit("engine", run.place(step.span), What::Note { text: text.clone() });

@@ -30,6 +30,10 @@ pub(crate) async fn onboard(run: &Run, step: &Located<Onboard>) -> Result<Ending
         let result = match answer {
             Ok(_) => {
                 setup::welcome(run, name).await?;
+                let quotas = run.plan.scenario.platform.tenants.get(name).and_then(|tenant| tenant.quotas.clone());
+                if let Some(quotas) = quotas {
+                    setup::set_quotas(run, name, &quotas).await?;
+                }
                 run.removed.remove(&name.value);
                 let users = run.plan.scenario.platform.tenants.get(name).map(|tenant| tenant.users.0.clone());
                 setup::users(run, name, &users.unwrap_or_default()).await?;

@@ -35,7 +35,7 @@ pub(super) fn rules(step: &Deploy, now: Stamp) -> Rules {
     Rules {
         phases: phases.collect(),
         rate: step.rate.as_ref().map(|rate| Rate {
-            devices: rate.devices,
+            devices: rate.count,
             per: u64::try_from(rate.per.as_micros()).unwrap_or(u64::MAX),
             growth,
         }),

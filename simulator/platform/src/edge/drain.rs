@@ -93,7 +93,7 @@ impl HttpBody for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PasswordCost, Settings};
+    use crate::Settings;
     use axum::Router;
     use axum::http::StatusCode;
     use axum::middleware::from_fn_with_state;
@@ -128,7 +128,7 @@ mod tests {
     fn taken(reads: bool, header: &str) -> (StatusCode, usize) {
         Runtime::virtual_time().unwrap().block_on(async {
             let world = World::simulated(1);
-            let settings = Settings { world, passwords: PasswordCost::Fast, defect: None, public_url: None };
+            let settings = Settings::free(world, None);
             let app = Platform::open(settings).await.unwrap();
             let router = match reads {
                 true => Router::new().fallback(async |body: Bytes| (StatusCode::OK, body)),

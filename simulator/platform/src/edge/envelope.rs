@@ -3,6 +3,7 @@
 use super::drain::drain;
 use crate::Platform;
 use crate::refusal::Refusal;
+use crate::service::attend;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -18,6 +19,7 @@ pub(super) fn around(router: Router<Platform>, app: &Platform) -> Router {
     router
         .fallback(async || Refusal::not_found("Resource not found"))
         .method_not_allowed_fallback(async || Refusal::not_allowed("Method not allowed"))
+        .layer(from_fn_with_state(app.clone(), attend))
         .layer(from_fn_with_state(app.clone(), envelope))
         .layer(from_fn_with_state(app.clone(), drain))
         .with_state(app.clone())
@@ -38,6 +40,9 @@ async fn envelope(State(app): State<Platform>, request: Request, next: Next) -> 
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.remove(header::CONTENT_LENGTH);
+        if let Some(seconds) = refusal.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if refusal.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ManagementJWT\""));
         }
@@ -52,7 +57,7 @@ async fn envelope(State(app): State<Platform>, request: Request, next: Next) -> 
 mod tests {
     use super::*;
     use crate::store::Tx;
-    use crate::{PasswordCost, Settings, args};
+    use crate::{Settings, args};
     use fleetproof_world::{Runtime, World};
     use http_body_util::BodyExt;
     use tower::ServiceExt;
@@ -71,7 +76,7 @@ mod tests {
     fn a_panic_is_a_500_that_changes_nothing() {
         Runtime::virtual_time().unwrap().block_on(async {
             let world = World::simulated(1);
-            let settings = Settings { world, passwords: PasswordCost::Fast, defect: None, public_url: None };
+            let settings = Settings::free(world, None);
             let app = Platform::open(settings).await.unwrap();
             let router = around(OpenApiRouter::new().routes(routes!(panics)).split_for_parts().0, &app);
             let request = Request::get("/panics").body(Body::empty()).unwrap();

@@ -11,7 +11,7 @@ mod server;
 pub(crate) use extract::{At, Body, LIMIT, Origin, Params, collect};
 pub(crate) use openapi::document;
 pub(crate) use paging::Page;
-pub(crate) use principals::{Can, Device, Operator, User, need};
+pub(crate) use principals::{Can, Device, Operator, User, claims_of, need};
 pub(crate) use server::serve;
 
 use crate::Platform;

@@ -74,6 +74,11 @@ fn complete(operation: &mut Value) {
     if !is_public {
         common.push(("401", "Unauthorized."));
     }
+    let is_throttled = |needs: &Vec<Value>| needs.iter().any(|need| need.get("operator").is_none());
+    let knocks = operation["operationId"] == "DeviceAuth Authenticate Device";
+    if knocks || operation["security"].as_array().is_some_and(is_throttled) {
+        common.push(("429", "Client has made too many requests."));
+    }
     let needs = operation["security"].as_array();
     if needs.is_some_and(|needs| needs.iter().any(|need| need.get("user").is_some())) {
         common.push(("403", "The caller's role does not allow it."));
@@ -83,6 +88,11 @@ fn complete(operation: &mut Value) {
         responses.entry(status).or_insert_with(|| json!({ "description": description }));
     }
     for (status, response) in responses {
+        if status == "429" {
+            response["headers"] = json!({ "Retry-After": {
+                "description": "Number of seconds until the client may retry.", "schema": { "type": "integer" },
+            } });
+        }
         if status.starts_with(['4', '5']) && response.get("content").is_none() {
             response["content"] = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
         }

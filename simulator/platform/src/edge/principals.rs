@@ -5,6 +5,7 @@ use crate::args;
 use crate::defects::DefectId;
 use crate::refusal::Refusal;
 use crate::rights::{Grant, PERMIT_ALL, Rights, built_in};
+use crate::service::Api;
 use crate::store::{Row, StoreError, Transaction};
 use crate::tokens::Claims;
 use axum::extract::FromRequestParts;
@@ -27,6 +28,8 @@ pub(crate) struct User {
     pub(crate) rights: Rights,
     /// The token's own id.
     pub(crate) jti: String,
+    /// How often the tenant may call, as it is kept.
+    api_limits: String,
 }
 
 impl FromRequestParts<Platform> for User {
@@ -44,6 +47,8 @@ impl FromRequestParts<Platform> for User {
         };
         let mut user = user.ok_or_else(Refusal::unauthorized)?;
         app.commit(tx).await?;
+        app.count_call(&user.tenant, Api::Management, &user.api_limits)?;
+        app.floor().carry_out(&parts.method, parts.uri.path()).await;
         if app.defect(DefectId::TenantFromHeader)
             && let Some(tenant) = parts.headers.get("x-tenant-id").and_then(|tenant| tenant.to_str().ok())
         {
@@ -57,7 +62,7 @@ impl FromRequestParts<Platform> for User {
 async fn user_of(app: &Platform, tx: &mut Transaction, claims: &Claims) -> Result<Option<User>, StoreError> {
     let session = tx
         .first(
-            "select s.kind, s.email, s.roles as roles_then, m.roles, t.name, t.status, t.provider \
+            "select s.kind, s.email, s.roles as roles_then, m.roles, t.name, t.status, t.provider, t.api_limits \
              from sessions s join tenants t on t.id = s.tenant_id \
              left join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id \
              where s.jti = $1 and s.user_id = $2 and s.tenant_id = $3 order by s.jti",
@@ -77,12 +82,13 @@ async fn user_of(app: &Platform, tx: &mut Transaction, claims: &Claims) -> Resul
         in_provider: session.truth("provider")?,
         rights: rights_of(tx, &claims.tenant, &roles).await?,
         jti: claims.jti.clone(),
+        api_limits: session.text("api_limits")?,
     }))
 }
 
 /// The defect: whoever has some token of a tenant is taken for its admin.
 async fn device_as_user(tx: &mut Transaction, claims: &Claims) -> Result<Option<User>, StoreError> {
-    let sql = "select t.name, t.provider from device_tokens d join tenants t on t.id = d.tenant_id \
+    let sql = "select t.name, t.provider, t.api_limits from device_tokens d join tenants t on t.id = d.tenant_id \
                where d.jti = $1 and t.status = 'active' order by d.jti";
     let Some(tenant) = tx.first(sql, args![&claims.jti]).await? else { return Ok(None) };
     let roles = [PERMIT_ALL.to_owned()];
@@ -94,6 +100,7 @@ async fn device_as_user(tx: &mut Transaction, claims: &Claims) -> Result<Option<
         in_provider: tenant.truth("provider")?,
         rights: rights_of(tx, &claims.tenant, &roles).await?,
         jti: claims.jti.clone(),
+        api_limits: tenant.text("api_limits")?,
     }))
 }
 
@@ -234,7 +241,7 @@ impl FromRequestParts<Platform> for Device {
         let mut tx = app.begin().await?;
         let stands = tx
             .first(
-                "select t.status from device_tokens d join tenants t on t.id = d.tenant_id \
+                "select t.status, t.api_limits from device_tokens d join tenants t on t.id = d.tenant_id \
                  where d.jti = $1 and d.device_id = $2 and d.tenant_id = $3 order by d.jti",
                 args![&claims.jti, &claims.sub, &claims.tenant],
             )
@@ -244,6 +251,8 @@ impl FromRequestParts<Platform> for Device {
         if tenant.text("status")? != "active" && !app.defect(DefectId::SuspendedDevicesServed) {
             return Err(Refusal::unauthorized());
         }
+        app.count_call(&claims.tenant, Api::Devices, &tenant.text("api_limits")?)?;
+        app.floor().carry_out(&parts.method, parts.uri.path()).await;
         Ok(Self { id: claims.sub.clone(), tenant: claims.tenant.clone() })
     }
 }
@@ -259,7 +268,11 @@ impl FromRequestParts<Platform> for Operator {
         let shown = bearer(parts).ok_or_else(Refusal::unauthorized)?;
         let (shown, wanted) = (shown.as_bytes(), app.operator_token().as_bytes());
         let differs = shown.iter().zip(wanted).fold(shown.len() ^ wanted.len(), |sum, (a, b)| sum | usize::from(a ^ b));
-        if differs == 0 { Ok(Self) } else { Err(Refusal::unauthorized()) }
+        if differs != 0 {
+            return Err(Refusal::unauthorized());
+        }
+        app.floor().carry_out(&parts.method, parts.uri.path()).await;
+        Ok(Self)
     }
 }
 
@@ -269,5 +282,10 @@ fn bearer(parts: &Parts) -> Option<&str> {
 }
 
 fn claims(parts: &Parts, app: &Platform) -> Option<Arc<Claims>> {
-    app.tokens().verify(bearer(parts)?, app.now_s())
+    claims_of(app, bearer(parts)?)
+}
+
+/// What a token says that this platform signed and that has not run out. Whether it still stands is not asked.
+pub(crate) fn claims_of(app: &Platform, token: &str) -> Option<Arc<Claims>> {
+    app.tokens().verify(token, app.now_s())
 }

@@ -7,6 +7,7 @@ use crate::Platform;
 use crate::args;
 use crate::edge::{LIMIT, collect};
 use crate::refusal::{Answer, Refusal};
+use crate::service::Api;
 use crate::store::{Transaction, Tx};
 use crate::tokens::Claims;
 use axum::extract::State;
@@ -84,12 +85,16 @@ async fn authenticate(State(app): State<Platform>, headers: HeaderMap, body: axu
     let token = request.tenant_token.as_deref().filter(|token| !token.is_empty()).or_else(|| bearer(&headers));
     let token = token.ok_or_else(|| Refusal::unauthorized_since("tenant token missing"))?;
     let mut tx = app.begin().await?;
-    let tenant = tx.first("select id, status from tenants where token = $1 order by id", args![token]).await?;
+    let tenant =
+        tx.first("select id, status, api_limits from tenants where token = $1 order by id", args![token]).await?;
     let tenant = tenant.ok_or_else(|| Refusal::unauthorized_since("tenant token verification failed"))?;
     if tenant.text("status")? != "active" {
         return Err(Refusal::unauthorized_since("tenant account suspended"));
     }
-    let knock = Knock { tenant: tenant.text("id")?, identity, key: key.pem, tier: request.tier.unwrap_or_default() };
+    let (tenant, limits) = (tenant.text("id")?, tenant.text("api_limits")?);
+    app.floor().know_tenant(token, &tenant);
+    app.count_call(&tenant, Api::Devices, &limits)?;
+    let knock = Knock { tenant, identity, key: key.pem, tier: request.tier.unwrap_or_default() };
     knock.answer(&app, tx).await
 }
 

@@ -9,13 +9,13 @@ use crate::audit::{Actor, Object};
 use crate::defects::DefectId;
 use crate::edge::{At, Body, Operator, Page, Params};
 use crate::refusal::{Answer, Refusal};
+use crate::service::ApiLimits;
 use crate::store::{Row, StoreError, Transaction, Tx};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -97,8 +97,8 @@ async fn show_tenant(State(app): State<Platform>, _: Operator, At(id): At<String
 #[derive(Debug, Deserialize, ToSchema)]
 struct TenantUpdate {
     name: Option<String>,
-    /// Kept and shown.
-    api_limits: Option<serde_json::Map<String, Value>>,
+    /// How often its people and its devices may call; in force at once.
+    api_limits: Option<ApiLimits>,
     /// A tenant is founded as a provider or it is none.
     service_provider: Option<bool>,
 }
@@ -107,6 +107,7 @@ struct TenantUpdate {
 #[utoipa::path(put, path = "/api/internal/v1/tenantadm/tenants/{tenant_id}", operation_id = "Update Tenant",
     tag = "tenantadm", params(("tenant_id" = String, Path, description = "The tenant.")), request_body = TenantUpdate,
     responses((status = 202, description = "Done."), (status = 404, description = "Not Found."),
+        (status = 400, description = "A quota that is none."),
         (status = 409, description = "It would become, or cease to be, a provider; or the name is taken.")),
     security(("operator" = [])))]
 async fn update_tenant(
@@ -127,12 +128,19 @@ async fn update_tenant(
     if tx.number(taken, args![row.maybe_text("parent_id")?, &name, &id]).await? > 0 {
         return Err(Refusal::conflict("another tenant has this name"));
     }
-    let limits = match update.api_limits {
-        Some(limits) => Value::Object(limits).to_string(),
+    let limits = match &update.api_limits {
+        Some(limits) => {
+            limits.check()?;
+            serde_json::to_string(limits).map_err(Refusal::internal)?
+        }
         None => row.text("api_limits")?,
     };
     let set = "update tenants set name = $2, api_limits = $3, updated_at = $4 where id = $1";
     tx.execute(set, args![&id, &name, &limits, app.now_ms()]).await?;
+    if update.api_limits.is_some() && app.defect(DefectId::CallRateRaisedForAll) {
+        let others = "update tenants set api_limits = $2 where id <> $1 and api_limits <> '{}'";
+        tx.execute(others, args![&id, &limits]).await?;
+    }
     let row = known(&mut tx, &id).await?;
     audit(&app, &mut tx, &row, format!("name: {name}\napi_limits: {limits}")).await?;
     app.commit(tx).await?;

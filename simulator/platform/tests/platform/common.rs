@@ -3,7 +3,7 @@
 use axum::Router;
 use bytes::Bytes;
 use fleetproof_platform::defects::DefectId;
-use fleetproof_platform::{Founded, NewTenant, PasswordCost, Platform, Settings};
+use fleetproof_platform::{Founded, NewTenant, Platform, Service, Settings};
 use fleetproof_world::{Runtime, World};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -22,9 +22,19 @@ pub struct Stage {
 
 /// Plays in virtual time on a fresh platform.
 pub fn with_platform(defect: Option<DefectId>, play: impl AsyncFnOnce(Stage)) {
+    with_service(Service::Free, defect, play);
+}
+
+/// Plays in virtual time on a fresh platform whose work takes so long.
+pub fn with_service(service: Service, defect: Option<DefectId>, play: impl AsyncFnOnce(Stage)) {
+    with_seed(7, service, defect, play);
+}
+
+/// The same with another seed.
+pub fn with_seed(seed: u64, service: Service, defect: Option<DefectId>, play: impl AsyncFnOnce(Stage)) {
     Runtime::virtual_time().unwrap().block_on(async {
-        let world = World::simulated(7);
-        let settings = Settings { world: world.clone(), passwords: PasswordCost::Fast, defect, public_url: None };
+        let world = World::simulated(seed);
+        let settings = Settings { service, ..Settings::free(world.clone(), defect) };
         let platform = Platform::open(settings).await.unwrap();
         let (gateway, door) = (platform.gateway(), platform.operator_door());
         play(Stage { world, platform, gateway, door }).await;
@@ -40,8 +50,7 @@ pub fn on_every_database(play: impl AsyncFn(Stage)) {
         Runtime::real_time().unwrap().block_on(async {
             let database = own_schema(&connection).await;
             let world = World::on_sockets(7);
-            let passwords = PasswordCost::Fast;
-            let settings = Settings { world: world.clone(), passwords, defect: None, public_url: None };
+            let settings = Settings::free(world.clone(), None);
             let platform = Platform::open_on(settings, database).await.unwrap();
             let (gateway, door) = (platform.gateway(), platform.operator_door());
             play(Stage { world, platform, gateway, door }).await;

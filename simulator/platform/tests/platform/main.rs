@@ -6,6 +6,7 @@ mod common;
 mod family;
 mod foundation;
 mod gear;
+mod neighbour;
 mod operations;
 #[cfg(feature = "seeded-defects")]
 mod pace;
@@ -20,4 +21,5 @@ mod planted_pace;
 mod stock;
 mod strangers;
 mod tenancy;
+mod throttle;
 mod updates;
