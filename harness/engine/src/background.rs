@@ -26,5 +26,6 @@ pub(crate) trait Background {
 pub(crate) async fn start(run: &Run, what: &Located<Kind>) -> Result<Box<dyn Background>> {
     match &what.value {
         Kind::Load(load) => steps::strain::hold(run, load).await,
+        Kind::Fault(fault) => steps::fault::hold(run, fault).await,
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 const PLATFORM: &str = "platform";
 
 /// How long a fault may take until it has acted on anything, and how long its end may take to be seen.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many of those who were concerned are tried, until one gets through again.
 const TRIED: usize = 8;

@@ -77,6 +77,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("refused-without-kind", "a refusal is expected by its kind"),
     ("no-control", "nobody may do what is refused, so the refusal proves nothing"),
     ("hold-without-for", "what is held by itself needs its time"),
+    ("not-held", "what happens once cannot be held"),
     ("hold-with-for", "what is held beside steps lasts as long as they do"),
     ("two-ends", "a fault has more than two ends"),
     ("no-link", "nothing goes between the ends of a fault"),

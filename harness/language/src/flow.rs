@@ -2,6 +2,7 @@
 
 use crate::claim::Class;
 use crate::diagnostic::Diagnostic;
+use crate::fault::Fault;
 use crate::grammar::Presence::Required;
 use crate::grammar::{Block, Shape, block};
 use crate::reader::{At, Content, Reader, first_key};
@@ -9,6 +10,7 @@ use crate::source::{Located, Span};
 use crate::step::Step;
 use crate::strain::Load;
 use crate::tree::Node;
+use std::time::Duration;
 
 block! {
     /// Several lists of steps at once. Between branches there is no order; when one fails, the others finish their current step and stop.
@@ -88,6 +90,18 @@ macro_rules! held {
 held! {
     /// The platform is strained.
     Load(Load) = "load",
+    /// Something goes wrong between two ends.
+    Fault(Fault) = "fault",
+}
+
+impl Background {
+    /// The time that it says for itself: the `while` gives it one.
+    pub(crate) const fn time(&self) -> Option<&Located<Duration>> {
+        match self {
+            Self::Load(it) => it.value.time(),
+            Self::Fault(it) => it.value.held_for(),
+        }
+    }
 }
 
 impl Step {

@@ -76,6 +76,7 @@ impl<'s> Follow<'s, '_> {
                 for held in &it.background {
                     match &held.value {
                         Background::Load(it) => self.strained(&it.value),
+                        Background::Fault(_) => {}
                     }
                 }
                 self.steps(&it.steps);

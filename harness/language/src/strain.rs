@@ -115,8 +115,7 @@ pub(crate) fn check(scenario: &Scenario) -> Vec<Diagnostic> {
             }
             Step::While(it) => {
                 for held in &it.background {
-                    let Background::Load(load) = &held.value;
-                    if let Some(time) = load.time() {
+                    if let Some(time) = held.time() {
                         let message = "what is held beside steps lasts as long as they do".to_owned();
                         let help = "leave `for` out, or make it a step of its own";
                         mistakes.push(mistake("hold-with-for", time.span, message, "has its end", help));

@@ -3,7 +3,7 @@
 use crate::claim::Claim;
 use crate::diagnostic::Diagnostic;
 use crate::fault::Fault;
-use crate::flow::walk;
+use crate::flow::{Background, walk};
 use crate::population::Population;
 use crate::scenario::Scenario;
 use crate::source::{Located, Span};
@@ -25,13 +25,22 @@ pub(crate) fn check(scenario: &Scenario, population: &Population<'_>) -> Vec<Dia
     for step in walk(&scenario.steps) {
         match &step.value {
             Step::Fault(fault) => {
-                check_fault(step.span, fault, &mut mistakes);
-                let known = |name: &Located<String>| {
-                    let is_tenant = scenario.platform.tenants.get(&name.value).is_some();
-                    is_tenant || name.value == PLATFORM || population.counts(&name.value).next().is_some()
-                };
-                if fault.between().iter().all(known) {
-                    ends(fault.between(), &mut mistakes);
+                if fault.is_held() && fault.held_for().is_none() {
+                    let message = format!("`{}` is held, and nothing says how long", fault.kind());
+                    let help = "`for: 5s`, or move it into `while: { background, steps }`";
+                    report(&mut mistakes, "hold-without-for", step.span, message, "until when?", help);
+                }
+                check_fault(step.span, fault, scenario, population, &mut mistakes);
+            }
+            Step::While(it) => {
+                for held in &it.background {
+                    let Background::Fault(fault) = &held.value else { continue };
+                    if !fault.is_held() {
+                        let message = format!("`{}` happens once: there is nothing to hold", fault.kind());
+                        let help = "make it a step of its own, among those of the `while`";
+                        report(&mut mistakes, "not-held", held.span, message, "not held", help);
+                    }
+                    check_fault(held.span, fault, scenario, population, &mut mistakes);
                 }
             }
             Step::Expect(expect) => {
@@ -81,10 +90,19 @@ fn networks(scenario: &Scenario, mistakes: &mut Vec<Diagnostic>) {
     }
 }
 
-fn check_fault(verb: Span, fault: &Fault, mistakes: &mut Vec<Diagnostic>) {
-    if fault.is_held() && fault.held_for().is_none() {
-        let message = format!("`{}` is held, and nothing says how long", fault.kind());
-        report(mistakes, "hold-without-for", verb, message, "until when?", "`for: 5s`");
+fn check_fault(
+    verb: Span,
+    fault: &Fault,
+    scenario: &Scenario,
+    population: &Population<'_>,
+    mistakes: &mut Vec<Diagnostic>,
+) {
+    let known = |name: &Located<String>| {
+        let is_tenant = scenario.platform.tenants.get(&name.value).is_some();
+        is_tenant || name.value == PLATFORM || population.counts(&name.value).next().is_some()
+    };
+    if fault.between().iter().all(known) {
+        ends(fault.between(), mistakes);
     }
     if let Fault::Slow(slow) = fault {
         if slow.latency.is_none() && slow.spread.is_none() && slow.loss.is_none() && slow.bandwidth.is_none() {

@@ -112,6 +112,8 @@ const CASES: &[Case] = &[
     ("out-of-range_rate", &[("admin: ada@acme.test", "admin: ada@acme.test, quotas: { call_rate: 0/s }")]),
     ("unknown-key_quota", &[("admin: ada@acme.test", "admin: ada@acme.test, quotas: { publish_rate: 60/s }")]),
     ("hold-with-for", &[(STEPS, "steps:\n  - while:\n      background:\n        - load: { knock: { devices: [hvac], rate: 5/s, for: 5s } }\n      steps:\n        - wait_until: { elapsed: { for: 5s } }\n")]),
+    ("hold-with-for_fault", &[(STEPS, "steps:\n  - while:\n      background:\n        - fault: { partition: { between: [hvac, platform], for: 5s } }\n      steps:\n        - wait_until: { elapsed: { for: 5s } }\n")]),
+    ("not-held", &[(STEPS, "steps:\n  - while:\n      background:\n        - fault: { reset: { between: [hvac, platform] } }\n      steps:\n        - wait_until: { elapsed: { for: 5s } }\n")]),
     ("hold-without-for_load", &[(STEPS, "steps:\n  - load: { call: { by: ada@acme.test, operation: List Artifacts, rate: 5/s } }\n")]),
     ("no-unit_ratio", &[(STEPS, MEASURED), ("isolation: { between: [acme, globex] }", "neighbour: { measure: storm, baseline: calm, p99: 1.2, lost: 0 }")]),
     ("unknown-measure", &[(STEPS, MEASURED), ("isolation: { between: [acme, globex] }", "neighbour: { measure: strom, baseline: calm, p99: 1.2x, lost: 0 }")]),

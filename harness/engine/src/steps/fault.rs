@@ -1,9 +1,12 @@
 //! `fault`: something goes wrong between the parties, for a while.
 
+use crate::background::Background;
 use crate::faults;
 use crate::outcome::Ending;
 use crate::run::{Result, Run, Stop};
-use fleetproof_language::{Fault, Span};
+use fleetproof_language::{Fault, Located, Span};
+use std::future::Future;
+use std::pin::Pin;
 
 /// Puts it on, holds it, lifts it. It must have acted on something, and somebody must get through again.
 pub(crate) async fn fault(run: &Run, fault: &Fault, span: Span) -> Result<Ending> {
@@ -20,4 +23,22 @@ pub(crate) async fn fault(run: &Run, fault: &Fault, span: Span) -> Result<Ending
         run.glance(due).await?;
     }
     faults::lift(run, held).await.map(Ending::passed)
+}
+
+/// Puts a fault on that lasts until it is stopped, and waits until it has acted on something.
+pub(crate) async fn hold(run: &Run, fault: &Located<Fault>) -> Result<Box<dyn Background>> {
+    let Some(held) = faults::put(run, fault, fault.span)? else {
+        return Err(Stop::Broken(format!("`{}` cannot be held", fault.kind())));
+    };
+    faults::proven(run, &held, run.deadline(faults::PATIENCE)).await?;
+    Ok(Box::new(held))
+}
+
+impl Background for faults::Held {
+    fn stop<'a>(self: Box<Self>, run: &'a Run) -> Pin<Box<dyn Future<Output = Result<Ending>> + 'a>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { faults::lift(run, *self).await.map(Ending::passed) })
+    }
 }

@@ -5,7 +5,7 @@ mod configure;
 mod decommission;
 mod deploy;
 mod door;
-mod fault;
+pub(crate) mod fault;
 pub(crate) mod http;
 mod onboard;
 mod pace;
