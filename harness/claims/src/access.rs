@@ -3,7 +3,8 @@
 use crate::exemptions::{exempt, exemptions};
 use crate::isolation::{Options, Party, attackable, isolation};
 use crate::model::{
-    Actor, Attempt, Audience, Compiled, Control, Does, Identity, Least, Oracle, Refusal, Role, Surface, Surfaces,
+    Actor, Attempt, Audience, Compiled, Control, Does, Identity, Kind, Least, Oracle, Place, Refusal, Role, Surface,
+    Surfaces,
 };
 use crate::tools;
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub struct Subject {
     pub tenant: Party,
     /// The role there; none: no member.
     pub role: Option<Role>,
+    /// The role is narrowed to groups of devices: all others are out of reach.
+    pub narrowed: bool,
     /// Where the user has a session when she is no member: the tenant, and her role in it. Without one nothing can be
     /// tried in her name, and all operations are uncovered.
     pub home: Option<(Party, Role)>,
@@ -65,18 +68,15 @@ fn attempt(index: usize, surface: &Surface, subject: &Subject, role: Role) -> At
         }
         _ => (Control::Admin, vec![Oracle::Kind(Refusal::Forbidden), Oracle::Unchanged]),
     };
+    let beyond = (may && subject.narrowed).then(|| out_of_reach(surface)).flatten();
+    let tool = if beyond.is_some() { tools::NARROWED } else { tools::ACCESS };
+    let oracles = beyond.unwrap_or(oracles);
     // What ends or alters the asker's own session or password is asked by a stand-in with the same role.
     let identity =
         if surface.hurts_the_asker() { Identity::User(role) } else { Identity::Person(subject.user.clone()) };
     Attempt {
-        id: format!(
-            "{}/{}/{}/{}",
-            tools::ACCESS,
-            surface.operation.to_lowercase().replace(' ', "-"),
-            tenant.name,
-            subject.user
-        ),
-        tool: tools::ACCESS,
+        id: format!("{tool}/{}/{}/{}", surface.operation.to_lowercase().replace(' ', "-"), tenant.name, subject.user),
+        tool,
         surface: index,
         operation: surface.operation.clone(),
         actor: Actor { tenant: tenant.name.clone(), identity },
@@ -89,6 +89,30 @@ fn attempt(index: usize, surface: &Surface, subject: &Subject, role: Role) -> At
         control,
         oracles,
         ok: surface.ok.clone(),
+    }
+}
+
+/// What a role that is narrowed to groups is due upon things of devices in none of them: each is forbidden by its name and
+/// missing from what shows many. `None`: the operation is not about devices. (What became of a deployment on its devices is
+/// seen by who sees deployments.)
+fn out_of_reach(surface: &Surface) -> Option<Vec<Oracle>> {
+    let refused = vec![Oracle::Kind(Refusal::Forbidden), Oracle::Unchanged];
+    let named = surface.required().any(|slot| {
+        matches!(slot.kind, Kind::Device | Kind::Auth | Kind::DeviceToken | Kind::Group)
+            && (slot.place == Place::Path || !surface.does.shows_many())
+    });
+    let looks_at_deployments = surface.object == Kind::Deployment && surface.does.only_looks();
+    match surface.object {
+        _ if surface.audience != Audience::User || looks_at_deployments => None,
+        Kind::Filter | Kind::Role => None,
+        // Which devices a search will find, and in which group a new one will be, nobody knows.
+        Kind::Deployment | Kind::Device if surface.does == Does::Create => Some(refused),
+        _ if named => Some(refused),
+        Kind::Device | Kind::Group | Kind::Attribute if surface.does.shows_many() => {
+            let total = surface.required().next().is_none().then_some(Oracle::SameTotal);
+            Some([Oracle::Status(surface.ok.clone()), Oracle::NoCanary].into_iter().chain(total).collect())
+        }
+        _ => None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::isolation::{Compiler, Draft, attackable, names_somebody};
 use crate::model::{
-    Audience, BodyTemplate, Control, Does, Family, Fill, Forgery, Identity, Kind, Least, LinkBend, Oracle, Place,
-    Refusal, Role, Slot, Tamper,
+    Audience, BodyTemplate, Control, Does, Fill, Forgery, Identity, Kind, Least, Oracle, Place, Refusal, Role, Slot,
+    Tamper,
 };
 use crate::tools;
 
@@ -106,71 +106,6 @@ impl<'a> Compiler<'a> {
                 tamper: Vec::new(),
                 control,
                 oracles,
-            });
-        }
-    }
-
-    /// H2: own and foreign in one list, or one parameter twice.
-    pub(crate) fn own_beside_foreign(&mut self) {
-        let identity = self.mightiest();
-        for slot in self.slots() {
-            let repeats = slot.name.contains("[]") || slot.place == Place::Query;
-            let is_object = !matches!(slot.kind, Kind::Email | Kind::Any);
-            if !repeats || slot.optional || !is_object || !self.may(&identity) {
-                continue;
-            }
-            self.push(Draft {
-                tool: tools::OWN_BESIDE_FOREIGN,
-                variant: "",
-                identity: identity.clone(),
-                attacked: &[slot],
-                fill: Fill::OwnThenVictims,
-                tamper: Vec::new(),
-                control: self.rightful(),
-                oracles: vec![Oracle::AsNeverExisted, Oracle::Unchanged, Oracle::NoCanary],
-            });
-        }
-    }
-
-    /// H2: ids in capitals.
-    pub(crate) fn capitals(&mut self) {
-        let identity = self.mightiest();
-        let by_name = [Kind::Group, Kind::Release, Kind::Role];
-        for slot in self.slots() {
-            if slot.place != Place::Path || by_name.contains(&slot.kind) || !self.may(&identity) {
-                continue;
-            }
-            self.push(Draft {
-                tool: tools::CAPITALS,
-                variant: "",
-                identity: identity.clone(),
-                attacked: &[slot],
-                fill: Fill::Victims,
-                tamper: vec![Tamper::Capitals(slot.key())],
-                control: self.rightful(),
-                oracles: vec![Oracle::AsNeverExisted, Oracle::Unchanged, Oracle::NoCanary],
-            });
-        }
-    }
-
-    /// H2: the same name in both tenants.
-    pub(crate) fn twins(&mut self) {
-        let identity = self.mightiest();
-        for slot in self.slots() {
-            let named =
-                matches!(slot.kind, Kind::Group | Kind::Release) && matches!(slot.place, Place::Path | Place::Query);
-            if !named || self.surface.audience != Audience::User || !self.may(&identity) {
-                continue;
-            }
-            self.push(Draft {
-                tool: tools::TWIN,
-                variant: "",
-                identity: identity.clone(),
-                attacked: &[slot],
-                fill: Fill::Twin,
-                tamper: Vec::new(),
-                control: Control::Itself,
-                oracles: vec![Oracle::Status(self.surface.ok.clone()), Oracle::Unchanged, Oracle::NoCanary],
             });
         }
     }
@@ -370,26 +305,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// H9: the log is for reading.
-    pub(crate) fn audit_alter(&mut self) {
-        let declared = self.methods.get(self.surface.path.as_str()).cloned().unwrap_or_default();
-        if self.surface.family != Family::Audit || declared.first() != Some(&self.surface.method.as_str()) {
-            return;
-        }
-        for method in METHODS.iter().filter(|method| !declared.contains(**method)) {
-            self.push(Draft {
-                tool: tools::AUDIT_ALTER,
-                variant: method,
-                identity: self.mightiest(),
-                attacked: &[],
-                fill: Fill::Own,
-                tamper: vec![Tamper::Method((*method).to_owned())],
-                control: Control::Victim,
-                oracles: vec![Oracle::NoSuccess, Oracle::Unchanged, Oracle::NoCanary],
-            });
-        }
-    }
-
     /// H16: fields that say whose it is.
     pub(crate) fn mass_assignment(&mut self) {
         let object_body = matches!(&self.surface.body, Some(BodyTemplate::Json(body)) if body.is_object());
@@ -415,24 +330,6 @@ impl<'a> Compiler<'a> {
                 tamper,
                 control: Control::Actor,
                 oracles: vec![Oracle::Unchanged, Oracle::NoCanary],
-            });
-        }
-    }
-
-    /// H5: signed links, bent.
-    pub(crate) fn links(&mut self) {
-        let surface = self.surface;
-        let slots: Vec<&Slot> = surface.slots.iter().filter(|slot| attackable(slot)).collect();
-        for bend in LinkBend::ALL {
-            self.push(Draft {
-                tool: tools::SIGNED_LINK,
-                variant: bend.word(),
-                identity: Identity::Nobody,
-                attacked: &slots,
-                fill: Fill::Victims,
-                tamper: vec![Tamper::Link(bend)],
-                control: Control::Victim,
-                oracles: vec![Oracle::NoSuccess, Oracle::Unchanged, Oracle::NoCanary],
             });
         }
     }

@@ -2,6 +2,7 @@
 //! [`model`](crate::model).
 
 use crate::model::{Kind, Refusal, Role};
+pub use crate::spelling::Spelling;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,40 @@ pub enum Identity {
     Forged(Box<Identity>, Forgery),
     /// The operator of the platform (only in controls).
     Operator,
+    /// The admin of a tenant that is made again under the name of one that was removed.
+    Again,
+    /// Whoever still holds something of the one that was removed.
+    Former(Held),
+}
+
+/// What one still holds of a tenant that was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// The session of its admin.
+    Session,
+    /// A personal access token.
+    AccessToken,
+    /// The token of a device that was in.
+    Device,
+    /// What its devices show to say whose they are.
+    TenantToken,
+    /// A signed link to one of its files.
+    Link,
+}
+
+impl Held {
+    /// How it is told.
+    #[must_use]
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Session => "a session",
+            Self::AccessToken => "an access token",
+            Self::Device => "a device's token",
+            Self::TenantToken => "the tenant's token",
+            Self::Link => "a download link",
+        }
+    }
 }
 
 impl fmt::Display for Identity {
@@ -33,6 +68,8 @@ impl fmt::Display for Identity {
             Self::Nobody => f.write_str("nobody"),
             Self::Forged(whose, forgery) => write!(f, "{whose}, {}", forgery.says()),
             Self::Operator => f.write_str("the platform's operator"),
+            Self::Again => f.write_str("the admin"),
+            Self::Former(held) => write!(f, "who holds {} of the former one, at the door", held.says()),
         }
     }
 }
@@ -147,6 +184,8 @@ pub enum Fill {
     Fresh,
     /// Both, the actor's own first (lists in bodies, repeated query parameters).
     OwnThenVictims,
+    /// Both, the victim's first.
+    VictimsThenOwn,
     /// The actor's own, whose name another of the same kind has at the victim's.
     Twin,
     /// This text.
@@ -182,14 +221,52 @@ pub enum Tamper {
         /// Its value, as JSON text in which `$victim` is the victim's tenant id, `$own` the actor's.
         value: String,
     },
-    /// The slot with this key is written in capitals (an id is still the same id, or it is none).
-    Capitals(String),
+    /// The slot with this key is written otherwise (an id is still the same id, or it is none).
+    Spelled(String, Spelling),
+    /// What stands in the path's slot with this key stands also in query, header and body, where it is another one's.
+    Elsewhere {
+        /// The slot's key.
+        slot: String,
+        /// Whose object is named there.
+        value: Fill,
+    },
+    /// In the slot with this key stands something else than the text that is due.
+    Odd(String, Odd),
     /// The victim's user is first made a member of the actor's tenant, where that is allowed.
     Joined,
     /// Another method than the declared one.
     Method(String),
     /// The operation gives a signed link to the actor's own artifact; that link is bent, and followed by nobody.
     Link(LinkBend),
+    /// The operation gives the victim a signed link to an artifact of its own; whoever got hold of it uses it like this.
+    LinkUse(LinkUse),
+    /// What is made is called like something of that kind at the victim's; for what never existed: like nothing.
+    NamedAlike,
+    /// A user with a password and an access token are made right before.
+    Secrets,
+    /// Right before, something is made whose name holds a line break, quotes and commas.
+    Injected,
+}
+
+/// What stands where a text is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Odd {
+    /// An operator that databases know: everything that is not nothing.
+    Operator,
+    /// A list with the text in it.
+    List,
+}
+
+impl Odd {
+    /// Its word in attempts' ids.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::List => "list",
+        }
+    }
 }
 
 /// How a signed link is bent. The link is the actor's own, for an artifact of its own.
@@ -210,11 +287,43 @@ pub enum LinkBend {
     Prolonged,
     /// A path that walks from the own file to the victim's.
     Dots,
+    /// The victim's tenant and artifact, and only a part of the file is asked for.
+    Part,
+}
+
+/// How a true link is used by who should not have it, or when it should not be used any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkUse {
+    /// To write what it is made to read.
+    Put,
+    /// To remove it.
+    Delete,
+    /// To read it when the artifact is removed.
+    Removed,
+    /// To read it when the link has ended.
+    Ended,
+}
+
+impl LinkUse {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Put, Self::Delete, Self::Removed, Self::Ended];
+
+    /// Its word in attempts' ids.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Delete => "delete",
+            Self::Removed => "removed",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 impl LinkBend {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OtherObject,
         Self::OtherTenant,
         Self::OtherTenantAndObject,
@@ -222,6 +331,7 @@ impl LinkBend {
         Self::NoQuery,
         Self::Prolonged,
         Self::Dots,
+        Self::Part,
     ];
 
     /// Its word in attempts' ids.
@@ -235,6 +345,7 @@ impl LinkBend {
             Self::NoQuery => "no-query",
             Self::Prolonged => "prolonged",
             Self::Dots => "dots",
+            Self::Part => "part",
         }
     }
 }
@@ -255,6 +366,8 @@ pub enum Control {
     Provider,
     /// The attempt itself must succeed: it is its own control.
     Itself,
+    /// The victim did the same while it was there, and succeeded.
+    Before,
 }
 
 /// What must be true after an attempt. The worst decides.
@@ -277,6 +390,10 @@ pub enum Oracle {
     SameTotal,
     /// The answer is no success.
     NoSuccess,
+    /// No password, token or link's signature of the actor's own tenant is in the answer.
+    NoSecret,
+    /// The answer tells of the one change that was made right before exactly once, in an entry that is whole.
+    OneEntry,
 }
 
 /// One attack, with what proves that it was one and what must come of it.

@@ -1,11 +1,13 @@
 //! `isolation`: every operation × every tool that applies × both directions × every identity.
 
 use crate::exemptions::{Exemption, exempt, exemptions};
+use crate::ghosts::ghosts;
 use crate::model::{
     Actor, Attempt, Audience, Compiled, Control, Does, Due, Family, Fill, Identity, Kind, Least, Oracle, Refusal, Role,
     Slot, StrangerRule, Surface, Surfaces, Tamper,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A tenant of the scenario, as far as claims must know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Options {
     pub skip: Vec<(String, String)>,
     /// The tenant that has children, if the platform has one: needed for the controls of tenants' administration.
     pub provider: Option<String>,
+    /// How long the claim may wait for something to end by itself.
+    pub patience: Duration,
 }
 
 impl Options {
@@ -74,6 +78,9 @@ pub fn isolation(surfaces: &Surfaces, between: &[Party], options: &Options) -> C
             }
         }
     }
+    if options.provider.is_some() && between.len() > 1 {
+        compiled.attempts.extend(ghosts(surfaces, options));
+    }
     for (index, surface) in surfaces.known.iter().enumerate().filter(|(_, surface)| wanted(surface)) {
         compiled.operations += 1;
         if !covered.contains(&index) {
@@ -117,7 +124,12 @@ pub(crate) fn names_somebody(slot: &Slot) -> bool {
     matches!(slot.kind, Kind::Email | Kind::Identity)
 }
 
-fn words(text: &str) -> String {
+/// One long page of a list: what leaks may stand on a later one.
+pub(crate) fn long_page() -> Tamper {
+    Tamper::Query { name: "per_page".to_owned(), value: Fill::Text("500".to_owned()), kind: Kind::Word }
+}
+
+pub(crate) fn words(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         if c.is_ascii_alphanumeric() {
@@ -188,13 +200,17 @@ impl<'a> Compiler<'a> {
                 }
                 self.own_place();
                 self.own_beside_foreign();
-                self.capitals();
+                self.elsewhere();
+                self.spellings();
+                self.injected();
                 self.twins();
                 self.take_over();
                 self.tenant_context();
                 self.credentials();
                 self.lists();
-                self.audit_alter();
+                self.search_terms();
+                self.taken_names();
+                self.logs();
                 self.mass_assignment();
             }
         }

@@ -22,6 +22,10 @@ pub struct Record {
     pub after: Option<String>,
     /// The victim's words that were in the answer.
     pub leaked: Vec<String>,
+    /// Which of the actor's own secrets were in the answer: what they are, not what they say. Absent: nobody looked.
+    pub secrets: Option<Vec<String>>,
+    /// In how many entries of the answer the name stands that was given right before, or why they cannot be read.
+    pub entries: Option<Result<usize, String>>,
     /// Status of the control's answer; absent: it was not made.
     pub control: Option<u16>,
     /// Statuses that count as the control's success; empty: the attempt's own.
@@ -152,6 +156,27 @@ fn check(oracle: &Oracle, attempt: &Attempt, record: &Record) -> Finding {
             },
             _ => Finding::Missing(format!("what {} had was not seen before and after", attempt.victim)),
         },
+        Oracle::NoSecret => match &record.secrets {
+            None => Finding::Missing("nobody looked for secrets".into()),
+            Some(told) if told.is_empty() => Finding::Holds,
+            Some(told) => Finding::Broken {
+                why: "the answer holds secrets".into(),
+                loss: Some(format!("whoever reads it has {}", told.join(", "))),
+            },
+        },
+        Oracle::OneEntry => match &record.entries {
+            None => Finding::Missing("the entries were not counted".into()),
+            Some(Ok(1)) => Finding::Holds,
+            Some(Ok(0)) => Finding::Missing("the change that was made right before is not told".into()),
+            Some(Ok(times)) => Finding::Broken {
+                why: format!("one change makes {times} entries"),
+                loss: Some(format!("{} writes entries as it likes", attempt.actor)),
+            },
+            Some(Err(why)) => Finding::Broken {
+                why: format!("the entries are not whole: {why}"),
+                loss: Some(format!("{} breaks the log for its readers", attempt.actor)),
+            },
+        },
         Oracle::NoCanary if record.leaked.is_empty() => Finding::Holds,
         Oracle::NoCanary => Finding::Broken {
             why: format!("the answer holds what is {}'s", attempt.victim),
@@ -178,6 +203,7 @@ fn who(attempt: &Attempt) -> String {
         Control::Operator => "the same by the platform's operator".to_owned(),
         Control::Provider => "the same by the provider's admin".to_owned(),
         Control::Itself => "the attempt itself".to_owned(),
+        Control::Before => format!("the same by {}, while it was there", attempt.victim),
     }
 }
 
@@ -199,6 +225,8 @@ pub fn expected(attempt: &Attempt) -> String {
             Oracle::OwnOnly => "answered as without the bend".to_owned(),
             Oracle::SameTotal => format!("the same answer whatever {victim} has"),
             Oracle::NoSuccess => "no success".to_owned(),
+            Oracle::NoSecret => format!("no secret of {} in the answer", attempt.actor.tenant),
+            Oracle::OneEntry => "one change, one entry".to_owned(),
         })
         .collect::<Vec<_>>()
         .join(", ")

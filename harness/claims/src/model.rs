@@ -233,7 +233,7 @@ impl Surface {
     /// Whether it gives a signed link to a stored object.
     #[must_use]
     pub fn gives_link(&self) -> bool {
-        self.audience == Audience::User
+        matches!(self.audience, Audience::User | Audience::Device)
             && self.object == Kind::Artifact
             && self.does == Does::Read
             && self.path.ends_with("/download")

@@ -45,10 +45,18 @@ tools! {
         "an own id in front opens no door for the foreign one behind it",
         "the victim's admin does it with the victim's object alone",
         "answer as for an own and a never existing id; victim's objects unchanged; no canary";
-    CAPITALS = "h2-capitals", "H2 conflicting ids", "isolation",
-        "another spelling of a foreign id is no way around",
+    CONFLICT = "h2-conflict", "H2 conflicting ids", "isolation",
+        "of two ids in one request none that was checked lends its place to one that was not",
+        "foreign id in the path: the victim's admin reaches it; own id in the path: the actor reaches it, unbent",
+        "foreign id in the path: answer as for an id that never existed; always: victim's object unchanged; no canary";
+    SPELLING = "h2-spelling", "H2 conflicting ids", "isolation",
+        "another spelling of a foreign id (case, dashes, escapes, dots, wide digits) is no way around",
         "the victim's admin reaches the object by its id",
         "answer as for an id that never existed, spelled likewise; victim's object unchanged; no canary";
+    INJECTION = "h2-injection", "H2 conflicting ids", "isolation",
+        "an operator or a list where an id is due matches nothing of another tenant",
+        "the victim's admin does it with the id as text",
+        "victim's object unchanged; no canary";
     TWIN = "h2-twin-name", "H2 conflicting ids", "isolation",
         "of two things with the same name in two tenants each tenant reaches its own",
         "the attempt itself succeeds",
@@ -93,6 +101,14 @@ tools! {
         "a signed link opens the one object that it was signed for",
         "the victim's own link opens the object",
         "no success; no canary; the object unchanged";
+    LINK_METHOD = "h5-link-method", "H5 signed links", "isolation",
+        "whoever got hold of a link to read a file can neither write nor remove it",
+        "the victim's own link opens the object",
+        "no success; the object and its file unchanged; no canary";
+    STALE_LINK = "h5-stale-link", "H5 signed links", "isolation",
+        "a link opens nothing once its artifact is removed or its time is over (the latter where `within` lets the claim wait)",
+        "the same link opened the object before",
+        "no success; no canary";
     LIST = "h6-list", "H6 lists", "isolation",
         "lists, counts and searches hold nothing of another tenant",
         "the victim sees its own objects there",
@@ -105,14 +121,34 @@ tools! {
         "no page, size or order makes a list longer than the tenant",
         "the victim sees its own objects there",
         "no canary";
+    SEARCH_TERMS = "h6-search-terms", "H6 lists", "isolation",
+        "terms that match everything (not equal, patterns, existence, hidden fields) find what the tenant has",
+        "the victim finds its object by a search",
+        "no canary; the whole answer and its total as before the victim made more objects";
     FOREIGN_REFERENCE = "h7-foreign-reference", "H7 foreign references", "isolation",
         "what is made with another tenant's object in it reaches nothing of that tenant",
         "the victim's admin makes the same with the same reference",
         "answer as for a reference that never existed; victim's object unchanged; no canary";
+    TAKEN_NAME = "h8-taken-name", "H8 enumeration", "isolation",
+        "a name that another tenant has given is free: nobody learns of it by being refused",
+        "the same under a fresh name succeeds",
+        "answer as under a fresh name; victim's object unchanged; no canary";
     AUDIT_ALTER = "h9-audit-alter", "H9 audit", "isolation",
         "nobody writes or removes entries of an audit log",
         "the log can be read",
         "no success; the log unchanged";
+    LOGGED_SECRET = "h9-logged-secret", "H9 audit", "isolation",
+        "no password, token or link's signature stands in an audit log, whoever may read it",
+        "the attempt itself succeeds: the log is read right after a user and a token were made",
+        "none of the tenant's secrets in the log; no canary of the other tenant";
+    LOG_INJECTION = "h9-log-injection", "H9 audit", "isolation",
+        "a name with line breaks, quotes and commas makes one entry, not two",
+        "the attempt itself succeeds: the log is read right after something of that name was made",
+        "the name stands in exactly one entry, with all its columns";
+    GHOST = "h14-ghost", "H14 removal and return", "isolation",
+        "a tenant made again under the name of a removed one finds nothing of it, and nothing held of that one opens anything",
+        "the same before the removal succeeded",
+        "as for an id that never existed; unauthenticated; no device, file or log entry of the former one; no canary";
     MASS_ASSIGNMENT = "h16-mass-assignment", "H16 mass assignment", "isolation",
         "a field that says whose a thing is does not make it so",
         "the same without the field succeeds",
@@ -121,6 +157,10 @@ tools! {
         "a role may exactly what it says, on every operation",
         "the tenant's admin does the same and succeeds",
         "success where it may; forbidden, and the object unchanged, where it may not";
+    NARROWED = "h12-narrowed", "H12 roles", "access",
+        "a role that is narrowed to groups reaches no device outside of them, on any operation about devices",
+        "the tenant's admin does the same with the same device and succeeds",
+        "forbidden, and the object unchanged; missing from lists, searches and totals";
     OUTSIDER = "h12-outsider", "H12 roles", "access",
         "who is no member is refused everything inside the tenant, like any stranger",
         "the tenant's admin does the same and succeeds",
@@ -129,6 +169,67 @@ tools! {
         "what somebody held of a tenant opens nothing once she is removed from it",
         "the tenant's admin does the same and succeeds",
         "unauthenticated";
+}
+
+/// A family of attacks, or a part of one, for which the platforms of today's dialect have no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Absent {
+    /// The family.
+    pub family: &'static str,
+    /// Why nothing is tried.
+    pub because: &'static str,
+    /// Words of paths and parameters in which such a place would show itself: an interface that has one of them has more to
+    /// be attacked than the catalogue knows.
+    pub signs: &'static [&'static str],
+}
+
+const ABSENT: &[Absent] = &[
+    Absent {
+        family: "H4 credentials",
+        because: "there are no refresh tokens to swap, and no keys of tenants: one key signs for all",
+        signs: &["refresh", "api_key", "apikey"],
+    },
+    Absent {
+        family: "H5 signed links",
+        because: "links are made for downloads only: no upload is completed by link",
+        signs: &["directupload", "multipart_upload", "complete"],
+    },
+    Absent {
+        family: "H6 lists",
+        because: "pages have numbers, not cursors that could be another's or forged; there is no query language but the searches",
+        signs: &["cursor", "page_token", "graphql"],
+    },
+    Absent {
+        family: "H8 enumeration",
+        because: "in virtual time an answer takes no time that could tell; nothing is measured on the real clock",
+        signs: &[],
+    },
+    Absent {
+        family: "H10 events",
+        because: "nothing is subscribed to and the platform calls nobody: no streams, no webhooks, no addresses to call",
+        signs: &["webhook", "event", "stream", "subscri", "callback", "notification"],
+    },
+    Absent {
+        family: "H11 caches",
+        because: "no answer may be kept by others; a key without the tenant would show in lists, twins and headers (H2, H3, H6)",
+        signs: &["cache"],
+    },
+    Absent {
+        family: "H13 asynchronous artefacts",
+        because: "exports are answered at once and read by H9; no job, backup or report is made to be fetched later",
+        signs: &["backup", "report", "generate", "job"],
+    },
+    Absent {
+        family: "H15 confused deputy",
+        because: "nobody acts for a tenant under a role of another account",
+        signs: &["assume", "external_id", "account_id"],
+    },
+];
+
+/// What of the known attacks has no place here, and why.
+#[must_use]
+pub fn absent() -> &'static [Absent] {
+    ABSENT
 }
 
 /// Every tool, in the order in which attempts are made on an operation.

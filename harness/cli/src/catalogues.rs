@@ -26,6 +26,9 @@ pub(crate) fn claims() -> Result<u8> {
             anstream::println!("      control  {}", tool.control);
             anstream::println!("      oracle   {}", tool.oracle);
         }
+        for absent in fleetproof_claims::absent().iter().filter(|_| *name == "isolation") {
+            anstream::println!("  not tried ({}): {}", absent.family, absent.because);
+        }
     }
     Ok(0)
 }

@@ -2,6 +2,7 @@
 
 use crate::record::{Record, Seq};
 use crate::strain::meter::{Figures, Meter};
+use fleetproof_claims::without_credentials;
 use fleetproof_devices::{Asked, DeviceEvent, Witness};
 use fleetproof_dialects::{AuditDue, Exchange, Watch};
 use fleetproof_journal::{Journal, Place, Secret, Secrets, What};
@@ -9,6 +10,9 @@ use fleetproof_world::{Clock, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+
+/// How much of a path is told, in characters. Links to files are paths whose query is a credential.
+const LONGEST: usize = 2_000;
 
 /// The hub of a run. Cheap to clone; no lock in it is ever held over an await.
 #[derive(Clone)]
@@ -209,7 +213,7 @@ impl Watch for Shared {
                     by: exchange.who.to_string(),
                     tenant: exchange.tenant.as_deref().unwrap_or("-").to_owned(),
                     operation: exchange.operation.as_deref().unwrap_or("-").to_owned(),
-                    request: format!("{} {}", exchange.method, exchange.path),
+                    request: format!("{} {}", exchange.method, without_credentials(&exchange.path, LONGEST)),
                     status: exchange.status,
                 },
             );
@@ -225,7 +229,7 @@ impl Watch for Shared {
                 exchange.who,
                 exchange.tenant.as_deref().unwrap_or("-"),
                 exchange.method,
-                exchange.path
+                without_credentials(&exchange.path, LONGEST)
             );
             self.broken("no_canary_crosses", detail);
         }

@@ -13,6 +13,7 @@ use fleetproof_stacks::{Embedded, Founding, Tenancy};
 use fleetproof_world::{Runtime, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -62,7 +63,11 @@ impl Stage {
 
     fn compiled(&self, between: &[&str]) -> Compiled {
         let parties: Vec<Party> = between.iter().map(|name| Self::party(name)).collect();
-        isolation(&self.surfaces, &parties, &Options { provider: Some("provider".into()), ..Options::default() })
+        isolation(
+            &self.surfaces,
+            &parties,
+            &Options { provider: Some("provider".into()), patience: Duration::from_secs(86_400), ..Options::default() },
+        )
     }
 
     async fn isolation(&self, compiled: &Compiled) -> (Detection, Vec<Attempted>) {
@@ -76,6 +81,7 @@ impl Stage {
             mender: self.mender.clone(),
             surfaces: &self.surfaces,
             seats: self.seats.values().cloned().collect(),
+            deadline: self.mender.world().clock.now().after(Duration::from_secs(86_400)),
             label: "t1".into(),
             people: BTreeMap::<String, Session>::new(),
             emit: &mut emit,
@@ -89,6 +95,7 @@ impl Stage {
             mender: self.mender.clone(),
             surfaces: &self.surfaces,
             seats: self.seats.values().cloned().collect(),
+            deadline: self.mender.world().clock.now().after(Duration::from_secs(86_400)),
             label: format!("a{}", self.mender.world().clock.now().micros()),
             people,
             emit: &mut |_| {},
@@ -103,8 +110,14 @@ impl Stage {
         self.mender.create_user(&seat.admin, &email, PASSWORD, role, &[]).await.unwrap();
         let session = self.mender.login(&email, PASSWORD, Some(&seat.at)).await.unwrap();
         let tenant = Self::party(tenant);
-        let subject =
-            Subject { user: email.clone(), tenant, role: Some(role), home: None, provider: Some("provider".into()) };
+        let subject = Subject {
+            user: email.clone(),
+            tenant,
+            role: Some(role),
+            narrowed: false,
+            home: None,
+            provider: Some("provider".into()),
+        };
         (subject, BTreeMap::from([(email, session)]))
     }
 
@@ -113,7 +126,8 @@ impl Stage {
         let pia = "pia@provider.test".to_owned();
         let home = Some((Self::party("provider"), Role::Admin));
         let tenant = Self::party("acme");
-        let subject = Subject { user: pia.clone(), tenant, role: None, home, provider: Some("provider".into()) };
+        let subject =
+            Subject { user: pia.clone(), tenant, role: None, narrowed: false, home, provider: Some("provider".into()) };
         (subject, BTreeMap::from([(pia, self.seats["provider"].admin.clone())]))
     }
 
@@ -286,6 +300,19 @@ must_be_caught! {
     foreign_device_forbidden = "foreign-device-forbidden",
     device_token_opens_management = "device-token-opens-management",
     deployment_log_forgets_tenant = "deployment-log-forgets-tenant",
+    query_checks_path_shows = "query-checks-path-shows",
+    spelled_id_forgets_tenant = "spelled-id-forgets-tenant",
+    operator_forgets_tenant = "operator-forgets-tenant",
+    part_needs_no_seal = "part-needs-no-seal",
+    link_removes = "link-removes",
+    link_never_ends = "link-never-ends",
+    removed_artifact_keeps_file = "removed-artifact-keeps-file",
+    search_term_forgets_tenant = "search-term-forgets-tenant",
+    filter_name_taken_everywhere = "filter-name-taken-everywhere",
+    token_in_audit_log = "token-in-audit-log",
+    export_unquoted = "export-unquoted",
+    tenant_id_from_name = "tenant-id-from-name",
+    tenant_token_from_name = "tenant-token-from-name",
 }
 
 #[test]
@@ -309,6 +336,34 @@ fn a_clean_platform_gives_every_role_what_it_may_and_no_more() {
             passes(&detection);
         }
     });
+}
+
+/// A user with this role in acme, narrowed to a group in which no canary is.
+async fn narrowed(stage: &Stage, role: Role) -> Detection {
+    let (email, seat) = (format!("ned-{role}@acme.test"), &stage.seats["acme"]);
+    stage.mender.create_user(&seat.admin, &email, PASSWORD, role, &["lab".to_owned()]).await.unwrap();
+    let session = stage.mender.login(&email, PASSWORD, Some(&seat.at)).await.unwrap();
+    let tenant = Stage::party("acme");
+    let provider = Some("provider".to_owned());
+    let subject = Subject { user: email.clone(), tenant, role: Some(role), narrowed: true, home: None, provider };
+    stage.access(&access(&stage.surfaces, &subject), BTreeMap::from([(email, session)])).await
+}
+
+#[test]
+fn a_clean_platform_keeps_a_narrowed_role_to_its_groups() {
+    on_stage(None, async |stage| {
+        for role in [Role::Operator, Role::Installer, Role::Viewer] {
+            passes(&narrowed(stage, role).await);
+        }
+    });
+}
+
+#[test]
+fn access_catches_a_narrowed_role_that_reaches_all() {
+    let mut operator = on_stage(Some("narrowed-role-reaches-all"), async |stage| narrowed(stage, Role::Operator).await);
+    assert_eq!(operator.verdict, Verdict::Failed);
+    operator.findings.truncate(2);
+    insta::assert_snapshot!("narrowed_role_reaches_all", findings(&operator));
 }
 
 #[test]

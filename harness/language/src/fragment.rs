@@ -283,7 +283,7 @@ impl Takes {
                 String::read(node, at, reader)
             }
             Self::Text => Scalar::read(node, at, reader).map(|_| text),
-            Self::Rate if quantity::is_rate(&text) => Some(text),
+            Self::Rate if quantity::rate(&text).is_ok() => Some(text),
             Self::Rate => {
                 let message = format!("`{}: {}` is no rate", short(at.word), short(&text));
                 let mistake = Diagnostic::new("no-unit", node.span, message).label("not so many in a time");

@@ -145,8 +145,3 @@ pub(crate) fn share(text: &str) -> Result<u32, Wrong> {
     }
     u32::try_from(number).ok().filter(|percent| *percent <= 100).map(|percent| percent * 10_000).ok_or(Wrong::TooLarge)
 }
-
-/// Whether a text is a rate: `50/s`, `600/min`.
-pub(crate) fn is_rate(text: &str) -> bool {
-    rate(text).is_ok_and(|(number, _)| number > 0)
-}

@@ -4,6 +4,7 @@ use fleetproof_claims::model::{Compiled, Family, Role, Surfaces};
 use fleetproof_claims::{Options, Party, Subject, access, isolation};
 use fleetproof_language::{Claim, Scenario, Span, Step, Surface};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The name of the provider among tenants.
 const PROVIDER: &str = "provider";
@@ -24,6 +25,7 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                             .map(|skip| (skip.attempt.value.clone(), skip.because.value.clone()))
                             .collect(),
                         provider: provider(scenario),
+                        patience: expect.within.as_ref().map_or(Duration::ZERO, |within| within.value),
                     };
                     compiled.insert(claim.span, isolation(surfaces, &parties, &options));
                 }
@@ -32,6 +34,7 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                         user: user.value.clone(),
                         tenant: party(scenario, tenant),
                         role: granted(role.value),
+                        narrowed: is_narrowed(scenario, user, tenant),
                         home: home(scenario, user, tenant),
                         provider: provider(scenario),
                     };
@@ -69,6 +72,24 @@ fn granted(role: fleetproof_language::Role) -> Option<Role> {
         fleetproof_language::Role::Viewer => Some(Role::Viewer),
         fleetproof_language::Role::None => None,
     }
+}
+
+/// Whether a person's role in a tenant was narrowed to groups, when it was given there last.
+fn is_narrowed(scenario: &Scenario, person: &str, tenant: &str) -> bool {
+    let mut added = None;
+    for step in scenario.all_steps() {
+        if let Step::AddUser(add) = &step.value
+            && add.user.value == person
+            && add.tenant.value == tenant
+        {
+            added = Some(!add.only.is_empty());
+        }
+    }
+    let declared = || {
+        let tenant = scenario.platform.tenants.iter().find(|(name, _)| name.value == tenant);
+        tenant.and_then(|(_, tenant)| tenant.users.get(person)).is_some_and(|user| !user.only.is_empty())
+    };
+    added.unwrap_or_else(declared)
 }
 
 /// Where a person has a session of her own, other than in `tenant`, and as what.

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             if scenarios.len() < 3 { Err(format!("too few scenarios to believe: {scenarios:?}")) } else { Ok(()) }
         }),
         trial("readme::shows_what_is_printed", (), |()| readme::shows_what_is_printed()),
+        trial("library::covers_every_row", scenarios.clone(), |scenarios| defects::rows(scenarios)),
         trial("detects::every_defect", scenarios.clone(), |scenarios| defects::complete(scenarios)),
     ];
     for scenario in scenarios {

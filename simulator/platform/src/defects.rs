@@ -158,6 +158,36 @@ pub enum DefectId {
     ThrottledCallExecuted,
     /// Who is over the quota is not told when to come again.
     ThrottledWithoutRetryAfter,
+    /// The device that the query names is checked, the one that the path names is shown.
+    QueryChecksPathShows,
+    /// An id with anything around it is looked up once more, without the tenant.
+    SpelledIdForgetsTenant,
+    /// An operator in the place of an id finds devices of every tenant.
+    OperatorForgetsTenant,
+    /// A part of a file is given without a look at the link's signature.
+    PartNeedsNoSeal,
+    /// A link to read a file also removes it.
+    LinkRemoves,
+    /// A link does not end.
+    LinkNeverEnds,
+    /// The file of a removed artifact stays where it was.
+    RemovedArtifactKeepsFile,
+    /// A search by "not equal" forgets the tenant.
+    SearchTermForgetsTenant,
+    /// The name of a filter is taken when any tenant has one of that name.
+    FilterNameTakenEverywhere,
+    /// The log entry of a new access token holds the token.
+    TokenInAuditLog,
+    /// An export of the audit log writes its cells as they come.
+    ExportUnquoted,
+    /// The id of a tenant is made from its name.
+    TenantIdFromName,
+    /// The token of a tenant is made from its name.
+    TenantTokenFromName,
+    /// The provider's number of a child's devices takes in those that only wait.
+    ProviderCountsWaiting,
+    /// A role that is narrowed to groups changes every device.
+    NarrowedRoleReachesAll,
 }
 
 /// A defect, as the catalogue tells it.
@@ -340,6 +370,36 @@ catalogue! {
         "What is over the quota is carried out, and refused then.";
     ThrottledWithoutRetryAfter "throttled-without-retry-after" "P3" quota:
         "Who is over the quota is not told when to come again.";
+    QueryChecksPathShows "query-checks-path-shows" "P2" isolation:
+        "Where the query names a device too, that one is checked, and the one in the path is shown.";
+    SpelledIdForgetsTenant "spelled-id-forgets-tenant" "P2" isolation:
+        "An id with a dot or a space behind it is cleaned, and looked up among the devices of all tenants.";
+    OperatorForgetsTenant "operator-forgets-tenant" "P2" isolation:
+        "An operator of the database in the place of an id finds the devices of all tenants.";
+    PartNeedsNoSeal "part-needs-no-seal" "P2" isolation:
+        "Who asks for a part of a file gets it without a look at the link's signature.";
+    LinkRemoves "link-removes" "P2" isolation:
+        "Whoever has a link to download a file can remove the file with it.";
+    LinkNeverEnds "link-never-ends" "P2" isolation:
+        "A download link goes on to open after its time is over.";
+    RemovedArtifactKeepsFile "removed-artifact-keeps-file" "P2" isolation:
+        "The file of a removed artifact can be downloaded with the links that are out.";
+    SearchTermForgetsTenant "search-term-forgets-tenant" "P2" isolation:
+        "A search by \"not equal\" finds the devices of all tenants.";
+    FilterNameTakenEverywhere "filter-name-taken-everywhere" "P2" isolation:
+        "The name of a saved search is refused as taken when another tenant has it: names can be probed.";
+    TokenInAuditLog "token-in-audit-log" "P7" isolation:
+        "The audit entry of a new access token holds the token.";
+    ExportUnquoted "export-unquoted" "P7" isolation:
+        "A line break in a name begins another row of the exported audit log.";
+    TenantIdFromName "tenant-id-from-name" "P1" isolation:
+        "A tenant that is made again under the name of a removed one gets its id, and reads its log.";
+    TenantTokenFromName "tenant-token-from-name" "P1" isolation:
+        "A tenant that is made again under the name of a removed one gets its token: the old devices stand at its door.";
+    ProviderCountsWaiting "provider-counts-waiting" "P10" counts:
+        "The provider's number of a tenant's devices takes in those that only wait.";
+    NarrowedRoleReachesAll "narrowed-role-reaches-all" "P4" access:
+        "A role that is narrowed to groups changes devices outside of them too.";
 }
 
 /// All of them.

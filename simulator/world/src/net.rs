@@ -43,6 +43,12 @@ impl Network {
         Self { kind: Kind::Memory(Arc::default()), links: Links::default() }
     }
 
+    /// Whether it is pipes in memory: then time is virtual, and waiting costs nothing.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        matches!(self.kind, Kind::Memory(_))
+    }
+
     /// TCP on 127.0.0.1, ports chosen by the system.
     #[must_use]
     pub fn tcp() -> Self {

@@ -67,6 +67,13 @@ impl Ledger {
         self.lock().claimed.insert(id.to_owned())
     }
 
+    /// A removed tenant: what was known of it says nothing of the next one with this id.
+    pub(crate) fn forget_tenant(&self, id: &str) {
+        let mut known = self.lock();
+        known.claimed.remove(id);
+        known.tenant_tokens.remove(id);
+    }
+
     pub(crate) fn tenant_token(&self, tenant: &str) -> Option<Token> {
         self.lock().tenant_tokens.get(tenant).cloned()
     }
@@ -209,7 +216,21 @@ impl Known {
     }
 
     fn entries(&self, asked: &Asked<'_>, rule: &AuditRule, demanded: bool) -> Vec<AuditDue> {
-        let (object_id, object_name) = self.object(asked, rule);
+        let names = if rule.object == "artifact" { asked.query("name") } else { Vec::new() };
+        let objects: Vec<(Option<Name>, Option<Name>, bool)> = match names.as_slice() {
+            // Several releases in one request: an entry for each that was there, and of which that is known it is due.
+            [_, _, ..] => names
+                .into_iter()
+                .map(|name| {
+                    let known = self.living.contains(&(asked.own_tenant().to_owned(), Kind::Release, name.clone()));
+                    (None, Some(name.into()), demanded && known)
+                })
+                .collect(),
+            _ => {
+                let (id, name) = self.object(asked, rule);
+                vec![(id, name, demanded)]
+            }
+        };
         let logs: Vec<String> = match rule.log {
             Log::Caller => vec![asked.own_tenant().to_owned()],
             Log::Provider => vec![match asked.parameters.get("tenant_id") {
@@ -222,18 +243,19 @@ impl Known {
             }
         };
         let actor: Name = asked.by.subject().cloned().unwrap_or_else(|| "".into());
-        logs.into_iter()
-            .filter(|log| !log.is_empty())
-            .map(|log| AuditDue {
-                tenant: log.into(),
-                actor: actor.clone(),
-                actor_email: asked.by.email().cloned(),
-                action: rule.action.as_str().into(),
-                object_type: rule.object.as_str().into(),
-                object_id: object_id.clone(),
-                object_name: object_name.clone(),
-                demanded,
-            })
+        let entry = |log: &String, (object_id, object_name, demanded): &(Option<Name>, Option<Name>, bool)| AuditDue {
+            tenant: log.as_str().into(),
+            actor: actor.clone(),
+            actor_email: asked.by.email().cloned(),
+            action: rule.action.as_str().into(),
+            object_type: rule.object.as_str().into(),
+            object_id: object_id.clone(),
+            object_name: object_name.clone(),
+            demanded: *demanded,
+        };
+        let logs = logs.iter().filter(|log| !log.is_empty());
+        logs.flat_map(|log| objects.iter().map(move |object| (log, object)))
+            .map(|(log, object)| entry(log, object))
             .collect()
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Start with [`Mender`]: [`Mender::login`] gives a [`Session`], verbs take one. The verbs stand by subject in
 //! [`tenants`], [`users`], [`devices`], [`updates`], [`logs`]; what the runner of attempts needs stands in [`objects`],
-//! [`fill`], [`refusals`], [`forge`], [`storage`]; the knowledge in [`table`].
+//! [`fill`], [`bend`], [`refusals`], [`forge`], [`storage`]; the knowledge in [`table`].
 
+pub mod bend;
 pub mod devices;
 pub mod fill;
 pub mod forge;

@@ -15,6 +15,19 @@ pub struct Stored<'a> {
     pub artifact: &'a str,
 }
 
+/// How a link is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Following {
+    /// The whole file is asked for.
+    Whole,
+    /// The first 64 bytes are.
+    Part,
+    /// Something is written there.
+    Put,
+    /// It is to be removed.
+    Delete,
+}
+
 /// A true link of one's own, bent towards the victim's file.
 #[must_use]
 pub fn bend_link(uri: &str, bend: LinkBend, own: Stored<'_>, victim: Stored<'_>) -> String {
@@ -34,7 +47,7 @@ pub fn bend_link(uri: &str, bend: LinkBend, own: Stored<'_>, victim: Stored<'_>)
     match bend {
         LinkBend::OtherTenant => replaced(uri, true, false),
         LinkBend::OtherObject => replaced(uri, false, true),
-        LinkBend::OtherTenantAndObject => replaced(uri, true, true),
+        LinkBend::OtherTenantAndObject | LinkBend::Part => replaced(uri, true, true),
         LinkBend::NoSignature => joined(&replaced(path, true, true), &kept(&|pair| !is_signature(pair))),
         LinkBend::NoQuery => replaced(path, true, true),
         LinkBend::Prolonged => {
@@ -75,6 +88,14 @@ impl Mender {
     /// # Errors
     /// [`DialectError::Unreachable`](crate::DialectError::Unreachable).
     pub async fn follow(&self, who: &Session, uri: &str) -> Result<Answer> {
+        self.follow_as(who, uri, Following::Whole).await
+    }
+
+    /// As [`follow`](Self::follow), for a part of the file, or with another method.
+    ///
+    /// # Errors
+    /// [`DialectError::Unreachable`](crate::DialectError::Unreachable).
+    pub async fn follow_as(&self, who: &Session, uri: &str, how: Following) -> Result<Answer> {
         let target = match uri.split_once("://") {
             Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
             None => uri,
@@ -85,7 +106,13 @@ impl Mender {
             .chars()
             .map(|c| if c.is_ascii_graphic() { c.to_string() } else { fill::encoded(&c.to_string()) })
             .collect();
-        self.send(&bearerless, Door::Gateway, Request::new("GET", target)).await
+        let request = match how {
+            Following::Whole => Request::new("GET", target),
+            Following::Part => Request::new("GET", target).header("Range", "bytes=0-63"),
+            Following::Put => Request::new("PUT", target).body("application/octet-stream", "written by fleetproof"),
+            Following::Delete => Request::new("DELETE", target),
+        };
+        self.send(&bearerless, Door::Gateway, request).await
     }
 }
 

@@ -126,6 +126,7 @@ impl Mender {
         while self.tenants(by).await?.iter().any(|row| row.id == id) {
             self.wait(deadline, || "the removal of a tenant".to_owned()).await?;
         }
+        self.inner.ledger.forget_tenant(id);
         Ok(())
     }
 

@@ -200,3 +200,41 @@ fn the_claims_cover_every_operation_of_the_table() {
     assert_eq!(compiled.uncovered, Vec::<String>::new());
     assert!(compiled.attempts.len() > 1_000, "{}", compiled.attempts.len());
 }
+
+/// Whatever the catalogue says has no place here must have none: the day the platform gets one, something has to attack it.
+#[test]
+fn what_the_catalogue_leaves_out_has_no_place_in_the_document() {
+    let surfaces = Mender::surfaces(&Platform::document()).unwrap();
+    let mut places = Vec::new();
+    for surface in &surfaces.known {
+        let names = surface.path.split('/').map(str::to_owned).chain(surface.parameters.iter().cloned());
+        let body = surface.body.iter().map(|body| format!("{body:?}"));
+        places.extend(names.chain(body).map(|place| (surface.operation.clone(), place.to_lowercase())));
+    }
+    for absent in fleetproof_claims::absent() {
+        for sign in absent.signs {
+            let found = places.iter().find(|(_, place)| place.contains(sign));
+            assert_eq!(found, None, "{}: {}", absent.family, absent.because);
+        }
+    }
+}
+
+/// Every operation of the document has attempts in every tool's reach: for each the tools that attack it, by name.
+#[test]
+fn every_operation_is_attacked_by_several_tools_or_says_why_not() {
+    use fleetproof_claims::{Options, Party, isolation};
+    let surfaces = Mender::surfaces(&Platform::document()).unwrap();
+    let party = |name: &str| Party { name: name.to_owned(), provider: false, parent: Some("provider".to_owned()) };
+    let options = Options { provider: Some("provider".to_owned()), ..Options::default() };
+    let compiled = isolation(&surfaces, &[party("acme"), party("globex")], &options);
+    let mut bare = Vec::new();
+    for surface in &surfaces.known {
+        let tools: std::collections::BTreeSet<&str> =
+            compiled.attempts.iter().filter(|a| a.operation == surface.operation).map(|a| a.tool).collect();
+        let is_exempt = compiled.exempt.iter().any(|(operation, _)| *operation == surface.operation);
+        if tools.len() < 2 && !is_exempt {
+            bare.push(format!("{}: {}", surface.operation, tools.into_iter().collect::<Vec<_>>().join(", ")));
+        }
+    }
+    insta::assert_snapshot!(bare.join("\n"));
+}

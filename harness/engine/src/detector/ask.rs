@@ -2,17 +2,16 @@
 
 use super::camp::{Camp, Set};
 use super::{DetectorError, Field};
-use fleetproof_claims::model::{Attempt, Audience, Does, Fill, Identity, Kind, LinkBend, Place, Slot, Surface, Tamper};
+use fleetproof_claims::model::{Attempt, Audience, Does, Fill, Identity, Kind, Place, Slot, Surface, Tamper};
 use fleetproof_claims::{Reply, canonical};
+use fleetproof_dialects::mender::bend::{name_elsewhere, put_odd};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::forge::{Bend, forge};
 use fleetproof_dialects::mender::objects::canary_artifact;
 use fleetproof_dialects::mender::roles::OBSERVER;
-use fleetproof_dialects::mender::storage::{Stored, bend_link};
 use fleetproof_dialects::mender::{Mender, Session};
 use fleetproof_dialects::{Answer, DialectError, Token};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// What canary devices say that they are.
 pub(super) const DEVICE_TYPE: &str = "fleetproof-sim";
@@ -132,17 +131,27 @@ impl Field {
                 Fill::Own | Fill::Twin => vec![own()],
                 Fill::Victims => vec![victims()],
                 Fill::OwnThenVictims => vec![own(), victims()],
+                Fill::VictimsThenOwn => vec![victims(), own()],
                 Fill::NeverExisted => vec![Some(self.nothing_like(slot, &self.names.fresh("nothing")))],
                 Fill::Fresh => vec![Some(self.names.fresh("stray"))],
                 Fill::Text(text) => vec![Some(text.clone())],
             };
             for value in values {
                 let value = value.ok_or_else(|| Unasked::Prevented(format!("there is no {} to name", slot.kind)))?;
-                let capitals = attempt.tamper.contains(&Tamper::Capitals(key.clone())) && scene != Scene::Plain;
-                fills = fills.slot(&key, &if capitals { value.to_ascii_uppercase() } else { value });
+                let spelling = attempt.tamper.iter().find_map(|tamper| match tamper {
+                    Tamper::Spelled(slot, spelling) if *slot == key && scene != Scene::Plain => Some(*spelling),
+                    _ => None,
+                });
+                fills = fills.slot(&key, &spelling.map_or_else(|| value.clone(), |spelling| spelling.of(&value)));
             }
         }
-        Ok(self.marked(surface, fills))
+        let mut fills = self.marked(surface, fills);
+        if attempt.tamper.contains(&Tamper::NamedAlike) && scene == Scene::Attack {
+            let alike = sides.prey.made.first();
+            let alike = alike.ok_or_else(|| Unasked::Prevented(format!("there is no {} to name", surface.object)))?;
+            fills = fills.mark("name", alike.name.as_str());
+        }
+        Ok(fills)
     }
 
     /// What stands in the slots when the one to whom `set` belongs asks for it: the required ones, and `also`.
@@ -166,7 +175,7 @@ impl Field {
         Ok(self.marked(surface, fills))
     }
 
-    fn own_value(&self, surface: &Surface, slot: &Slot, set: &Set, camp: &Camp) -> Option<String> {
+    pub(super) fn own_value(&self, surface: &Surface, slot: &Slot, set: &Set, camp: &Camp) -> Option<String> {
         if names_the_new(surface, slot) {
             let fresh = self.names.fresh("stray");
             return Some(match slot.kind {
@@ -182,12 +191,12 @@ impl Field {
         set.value(slot).or_else(|| camp.standing_value(surface, slot))
     }
 
-    fn victims_value(&self, surface: &Surface, slot: &Slot, sides: &Sides<'_>) -> Option<String> {
+    pub(super) fn victims_value(&self, surface: &Surface, slot: &Slot, sides: &Sides<'_>) -> Option<String> {
         sides.prey.value(slot).or_else(|| sides.victim.standing_value(surface, slot))
     }
 
     /// A name of the same form as `value` that nothing has.
-    fn nothing_like(&self, slot: &Slot, value: &str) -> String {
+    pub(super) fn nothing_like(&self, slot: &Slot, value: &str) -> String {
         let is_id = value.len() >= 24 && value.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
         if !is_id {
             let fresh = self.names.fresh("nothing");
@@ -259,6 +268,7 @@ impl Field {
             request.target.push_str(&format!("device_type={DEVICE_TYPE}"));
         }
         let (own, victim) = (&*sides.attacker.seat.at.id, &*sides.victim.seat.at.id);
+        let mut named: Vec<String> = fills.slots.values().flatten().cloned().collect();
         for bend in tamper {
             match bend {
                 Tamper::Header { name, .. } => request.headers.push((name.clone(), victim.to_owned())),
@@ -285,11 +295,34 @@ impl Field {
                     }
                 }
                 Tamper::Method(method) => request.method.clone_from(method),
-                Tamper::Capitals(_) | Tamper::Link(_) | Tamper::Joined => {}
+                Tamper::Elsewhere { slot, value } => {
+                    let slot = surface.slots.iter().find(|known| known.key() == *slot);
+                    let text = slot.and_then(|slot| match value {
+                        Fill::Own => self.own_value(surface, slot, sides.own, sides.attacker),
+                        _ => self.victims_value(surface, slot, sides),
+                    });
+                    let (slot, text) =
+                        slot.zip(text).ok_or_else(|| Unasked::Prevented("nothing to name".to_owned()))?;
+                    name_elsewhere(&mut request, slot, &text);
+                    named.push(text);
+                }
+                Tamper::Odd(key, odd) => {
+                    let slot = surface.slots.iter().find(|known| known.key() == *key);
+                    let text = fills.slots.get(key).and_then(|values| values.first());
+                    if let Some((slot, text)) = slot.zip(text) {
+                        put_odd(&mut request, slot, text, *odd);
+                    }
+                }
+                Tamper::Spelled(..)
+                | Tamper::Link(_)
+                | Tamper::LinkUse(_)
+                | Tamper::Joined
+                | Tamper::NamedAlike
+                | Tamper::Secrets
+                | Tamper::Injected => {}
             }
         }
         let told = super::tell::request(&request.method, &request.target, &request.body, &surface.body);
-        let mut named: Vec<String> = fills.slots.values().flatten().cloned().collect();
         named.extend(fills.marks.values().filter_map(Value::as_str).map(str::to_owned));
         named.extend([own.to_owned(), victim.to_owned()]);
         let answer = self.mender.send(by, Mender::door(&surface.path), request).await?;
@@ -312,43 +345,5 @@ impl Field {
         };
         let token = session.token().map(|token| forge(token.reveal(), *forgery, &bend));
         Ok(session.forged(token.map(|token| Token::new(&token))))
-    }
-
-    /// Follows a link to the attacker's own artifact, bent towards the victim's.
-    pub(super) async fn follow_bent(
-        &self,
-        bend: LinkBend,
-        surface: &Surface,
-        sides: &Sides<'_>,
-        scene: Scene,
-    ) -> Result<Asked, Unasked> {
-        let missing = || Unasked::Prevented("there is no artifact to link to".to_owned());
-        let slot = surface.slots.first().ok_or_else(missing)?;
-        let own = self.own_value(surface, slot, sides.own, sides.attacker).ok_or_else(missing)?;
-        let victims = self.victims_value(surface, slot, sides).ok_or_else(missing)?;
-        let victims = if scene == Scene::Nothing { self.nothing_like(slot, &victims) } else { victims };
-        let link = self.mender.download_link(sides.attacker.admin()?, &own).await?;
-        let stored = |camp: &Camp| camp.seat.at.id.to_string();
-        let (home, away) = (stored(sides.attacker), stored(sides.victim));
-        let bent = bend_link(
-            &link.uri,
-            bend,
-            Stored { tenant: &home, artifact: &own },
-            Stored { tenant: &away, artifact: &victims },
-        );
-        let answer = self.mender.follow(sides.attacker.admin()?, &bent).await?;
-        let request = format!("GET {}", super::tell::link(&bent));
-        Ok(Asked { request, answer, named: vec![own, victims, home, away, bent] })
-    }
-
-    /// Follows the victim's own link to its own artifact.
-    pub(super) async fn follow_own(&self, surface: &Surface, set: &Set, camp: &Camp) -> Result<Asked, Unasked> {
-        let missing = || Unasked::Prevented("there is no artifact to link to".to_owned());
-        let slot = surface.slots.first().ok_or_else(missing)?;
-        let own = self.own_value(surface, slot, set, camp).ok_or_else(missing)?;
-        let link = self.mender.download_link(camp.admin()?, &own).await?;
-        let answer = self.mender.follow(camp.admin()?, &link.uri).await?;
-        let request = format!("GET {}", super::tell::link(&link.uri));
-        Ok(Asked { request, answer, named: BTreeMap::from([(own, ())]).into_keys().collect() })
     }
 }

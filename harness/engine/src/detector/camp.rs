@@ -171,9 +171,26 @@ impl Camp {
         }
     }
 
-    /// The canary admin.
+    /// A tenant with nothing in it but its first admin.
+    pub(super) fn bare(seat: Seat) -> Self {
+        Self {
+            word: seat.at.name.to_string(),
+            seat,
+            users: BTreeMap::new(),
+            device: None,
+            no_device: None,
+            estate: Set::default(),
+            canaries: Canaries::new([]),
+        }
+    }
+
+    /// The canary admin; of a bare tenant the one that it came with.
     pub(super) fn admin(&self) -> Result<&Session, DetectorError> {
-        self.users.get(&Role::Admin).map(|(_, session)| session).ok_or(DetectorError::NoCamp)
+        match self.users.get(&Role::Admin) {
+            Some((_, session)) => Ok(session),
+            None if self.users.is_empty() => Ok(&self.seat.admin),
+            None => Err(DetectorError::NoCamp),
+        }
     }
 
     /// Makes users, and the standing objects of each kind that the platform knows how to make.
@@ -325,7 +342,8 @@ impl Camp {
         match identity {
             Identity::User(role) => self.users.get(role).map(|(_, session)| session.clone()).ok_or_else(String::new),
             Identity::Device => self.device.clone().ok_or_else(|| self.no_device.clone().unwrap_or_default()),
-            Identity::Nobody | Identity::Operator | Identity::Person(_) => Ok(Session::nobody()),
+            Identity::Nobody | Identity::Operator | Identity::Person(_) | Identity::Former(_) => Ok(Session::nobody()),
+            Identity::Again => self.admin().cloned().map_err(|error| error.to_string()),
             Identity::Forged(whose, _) => self.session(whose),
         }
     }

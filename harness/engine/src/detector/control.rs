@@ -23,7 +23,7 @@ impl Field {
         let mut made: BTreeMap<(Control, Identity, BTreeSet<String>), Result<Asked, String>> = BTreeMap::new();
         let required: BTreeSet<String> = surface.required().map(|slot| slot.key()).collect();
         for (attempt, trial) in attempts.iter().zip(trials) {
-            if attempt.control == Control::Itself || trial.asked.is_none() {
+            if matches!(attempt.control, Control::Itself | Control::Before) || trial.asked.is_none() {
                 continue;
             }
             // An access that was granted has used up what it was granted upon.
@@ -32,7 +32,7 @@ impl Field {
                 attempt.attacked.iter().filter(|key| !required.contains(*key)).cloned().collect();
             let whose =
                 if attempt.control == Control::Actor { base(&attempt.actor.identity) } else { Identity::Nobody };
-            let link = attempt.tamper.iter().any(|tamper| matches!(tamper, Tamper::Link(_)));
+            let link = attempt.tamper.iter().any(|tamper| matches!(tamper, Tamper::Link(_) | Tamper::LinkUse(_)));
             let also = if link { BTreeSet::from(["link".to_owned()]) } else { also };
             let key = (attempt.control, whose, also);
             if !made.contains_key(&key) {
@@ -63,7 +63,7 @@ impl Field {
     ) -> Result<Result<Asked, String>, DetectorError> {
         let mut leftovers = Leftovers::default();
         let camp = match attempt.control {
-            Control::Victim | Control::Itself => victim,
+            Control::Victim | Control::Itself | Control::Before => victim,
             Control::Actor | Control::Admin => attacker,
             Control::Operator | Control::Provider => match self.provider() {
                 Some(provider) => provider,

@@ -9,7 +9,10 @@
 mod ask;
 mod camp;
 mod control;
+mod ghosts;
+mod links;
 mod lists;
+mod planted;
 mod prey;
 mod round;
 mod tell;
@@ -20,6 +23,7 @@ use fleetproof_claims::model::{BodyTemplate, Compiled, Surface, Surfaces};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Attempted, Verdict, What};
+use fleetproof_world::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -42,6 +46,8 @@ pub struct DetectorContext<'a> {
     pub surfaces: &'a Surfaces,
     /// The tenants between which it is tried, and the provider if there is one.
     pub seats: Vec<Seat>,
+    /// Until when something may be waited for that ends by itself.
+    pub deadline: Stamp,
     /// Stands in the name of everything that is made; another one for each claim of a run.
     pub label: String,
     /// The sessions of the scenario's own people who are asked about (`access`), by name.
@@ -122,6 +128,7 @@ pub(crate) struct Field {
     provider: Option<String>,
     people: BTreeMap<String, Session>,
     names: Names,
+    deadline: Stamp,
     claim: &'static str,
 }
 
@@ -148,6 +155,7 @@ async fn run(
         provider: ctx.seats.iter().find(|seat| seat.provider).map(|seat| seat.at.name.to_string()),
         people: ctx.people.clone(),
         names: Names::new(&ctx.label),
+        deadline: ctx.deadline,
         claim,
     };
     let mut outcome = Ok(());

@@ -33,6 +33,22 @@ pub(super) async fn all(
         let length = rest.iter().take_while(|a| (&a.actor.tenant, &a.victim) == direction).count();
         let (here, later) = rest.split_at(length);
         rest = later;
+        if here.iter().all(|attempt| attempt.control == Control::Before) {
+            for (attempt, trial) in here.iter().zip(field.ghosts(here).await?) {
+                let outcome = judge(attempt, &trial.record);
+                let told = match (&trial.asked, &trial.record.prevented) {
+                    (None, Some(reason)) => tell::not_made(field.claim, attempt, reason),
+                    // The device's place is the only thing that a new tenant can lack.
+                    (_, Some(reason)) if outcome.ruling == Ruling::Inconclusive => {
+                        tell::not_made(field.claim, attempt, reason)
+                    }
+                    _ => tell::attempted(field.claim, attempt, &trial, &outcome),
+                };
+                emit(What::Attempted(told.clone()));
+                attempted.push(told);
+            }
+            continue;
+        }
         let mut baselines = field.lists(here).await?;
         for round in here.chunk_by(|a, b| a.surface == b.surface) {
             for (attempt, trial) in round.iter().zip(field.round(round, &mut baselines).await?) {
@@ -199,7 +215,8 @@ impl Field {
 fn needs_own(attempt: &Attempt, surface: &Surface) -> bool {
     consumes(surface)
         && (attempt.control == Control::Actor
-            || surface
-                .required()
-                .any(|slot| matches!(attempt.fills.get(&slot.key()), None | Some(Fill::Own | Fill::OwnThenVictims))))
+            || surface.required().any(|slot| {
+                let fill = attempt.fills.get(&slot.key());
+                matches!(fill, None | Some(Fill::Own | Fill::OwnThenVictims | Fill::VictimsThenOwn))
+            }))
 }

@@ -39,6 +39,9 @@ pub(super) fn answer(asked: &Asked) -> String {
     let answer = &asked.answer;
     // Only the beginning is told; what is cut here has room for the longest token in front of it.
     let beginning = answer.body.get(..BEGINNING).unwrap_or(&answer.body);
+    if beginning.contains(&0) {
+        return format!("{} ({} bytes)", answer.status, answer.body.len());
+    }
     let body = without_credentials(&String::from_utf8_lossy(beginning), BODY);
     if body.is_empty() { answer.status.to_string() } else { format!("{} {body}", answer.status) }
 }

@@ -28,7 +28,7 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    fn prevented(reason: String) -> Self {
+    pub(super) fn prevented(reason: String) -> Self {
         Self { record: Record { prevented: Some(reason), ..Record::default() }, ..Self::default() }
     }
 }
@@ -72,6 +72,13 @@ impl Field {
         if let Some(reason) = self.lacks_members(attempt, surface, sides) {
             return Err(Unasked::Prevented(reason));
         }
+        let used = attempt.tamper.iter().find_map(|tamper| match tamper {
+            Tamper::LinkUse(used) => Some(*used),
+            _ => None,
+        });
+        if let Some(used) = used {
+            return self.use_link(used, surface, sides).await;
+        }
         let twins = self.twins(attempt, surface, sides).await?;
         let sides = match &twins {
             Some((own, prey)) => &Sides { attacker: sides.attacker, own, victim: sides.victim, prey },
@@ -83,8 +90,10 @@ impl Field {
         };
         let offered = self.offered(surface, sides.prey).await?;
         let mut leftovers = Leftovers::default();
+        let planted = self.plant(attempt, sides.attacker, &mut leftovers).await?;
         let asked = self.ask_beside(attempt, surface, sides, Scene::Attack, &mut leftovers).await?;
         let mut trial = Trial::default();
+        self.uproot(planted, sides.attacker, &asked, &mut trial.record).await?;
         let compares = attempt.oracles.contains(&Oracle::AsNeverExisted);
         let unseen = attempt.oracles.contains(&Oracle::Kind(Refusal::Unseen));
         if compares || unseen {
@@ -160,7 +169,10 @@ impl Field {
         if matches!(attempt.actor.identity, Identity::Nobody) {
             return None;
         }
-        let names_own = matches!(attempt.fills.get(&group.key()), None | Some(Fill::Own | Fill::OwnThenVictims));
+        let names_own = matches!(
+            attempt.fills.get(&group.key()),
+            None | Some(Fill::Own | Fill::OwnThenVictims | Fill::VictimsThenOwn)
+        );
         let own = names_own || !matches!(attempt.control, Control::Victim);
         let victims = !names_own || matches!(attempt.control, Control::Victim);
         let lacking = |needed: bool, camp: &Camp| camp.no_device.clone().filter(|_| needed);
@@ -183,6 +195,13 @@ impl Field {
             }
             return Ok(Some((Set::default(), prey)));
         }
+        if attempt.tamper.contains(&Tamper::NamedAlike)
+            && let Some(thing) = Thing::of(surface.object)
+        {
+            let by = sides.victim.admin()?;
+            let made = self.mender.make(by, thing, &self.names.fresh("twin"), &Have::new()).await?;
+            return Ok(Some((Set::default(), Set { made: vec![made], child: None })));
+        }
         if !attempt.fills.values().any(|fill| *fill == Fill::Twin) {
             return Ok(None);
         }
@@ -202,7 +221,9 @@ impl Field {
         scene: Scene,
         leftovers: &mut Leftovers,
     ) -> Result<Asked, Unasked> {
-        if !consumes(surface) || !attempt.fills.values().any(|fill| *fill == Fill::OwnThenVictims) {
+        let beside = |fill: &Fill| matches!(fill, Fill::OwnThenVictims | Fill::VictimsThenOwn);
+        let elsewhere = attempt.tamper.iter().any(|tamper| matches!(tamper, Tamper::Elsewhere { .. }));
+        if !consumes(surface) || !(elsewhere || attempt.fills.values().any(beside)) {
             return self.ask_as(attempt, surface, sides, scene, leftovers).await;
         }
         let own = self.throw_away(surface, sides.attacker, sides.attacker.admin()?, None).await?;
@@ -346,7 +367,7 @@ impl Field {
         }
         let (mender, admin) = (&self.mender, camp.admin()?);
         if surface.object == Kind::Token {
-            return self.revoke_strays(by).await;
+            return self.revoke_strays(by, fills).await;
         }
         if surface.object == Kind::Role {
             // A role's id is its name.
@@ -368,7 +389,8 @@ impl Field {
     }
 
     /// Tokens that an attempt made for its asker.
-    async fn revoke_strays(&self, by: &Session) -> Result<(), DetectorError> {
+    async fn revoke_strays(&self, by: &Session, fills: &Fills) -> Result<(), DetectorError> {
+        let name = fills.marks.get("name").and_then(|name| name.as_str()).unwrap_or_default();
         let Some(surface) = self.surfaces.iter().find(|s| s.operation == "List User Personal Access Tokens") else {
             return Ok(());
         };
@@ -377,7 +399,11 @@ impl Field {
         let rows = listed.json().unwrap_or_default();
         let text =
             |row: &serde_json::Value, name: &str| row.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-        for row in rows.as_array().into_iter().flatten().filter(|row| text(row, "name").starts_with("stray-")) {
+        let ours = |row: &&serde_json::Value| {
+            let listed = text(row, "name");
+            listed.starts_with("stray-") || listed == name
+        };
+        for row in rows.as_array().into_iter().flatten().filter(ours) {
             gone(self.mender.revoke_token(by, &text(row, "id")).await)?;
         }
         Ok(())

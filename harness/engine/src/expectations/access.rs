@@ -45,7 +45,7 @@ pub(super) async fn attempt(run: &Run, claim: &Located<Claim>, deadline: Stamp) 
         }
     }
     let people = BTreeMap::from([(user.value.clone(), session)]);
-    attempts::make(run, claim, vec![tenant.value.clone()], people, &expected).await
+    attempts::make(run, claim, vec![tenant.value.clone()], people, deadline, &expected).await
 }
 
 fn told(role: fleetproof_language::Role) -> String {

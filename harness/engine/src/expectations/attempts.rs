@@ -6,6 +6,7 @@ use crate::run::{Result, Run, Stop};
 use fleetproof_dialects::mender::Session;
 use fleetproof_journal::{Attempted, Verdict, What};
 use fleetproof_language::{Claim, Located};
+use fleetproof_world::Stamp;
 use std::collections::BTreeMap;
 
 /// Makes the attempts of `claim` at the tenants called `between`, in the sessions of `people` where they ask for them.
@@ -14,6 +15,7 @@ pub(super) async fn make(
     claim: &Located<Claim>,
     between: Vec<String>,
     people: BTreeMap<String, Session>,
+    deadline: Stamp,
     expected: &str,
 ) -> Result<Seen> {
     let plan = run.plan.clone();
@@ -40,6 +42,7 @@ pub(super) async fn make(
         mender: run.mender.clone(),
         surfaces: &plan.surfaces,
         seats,
+        deadline,
         label: format!("fp{}", shared.now().micros()),
         people,
         emit: &mut emit,

@@ -218,7 +218,7 @@ async fn look(run: &Run, claim: &Claim, began: Stamp) -> Result<Seen> {
 /// A claim that makes its own attempts.
 async fn by_attempts(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Result<Judged> {
     let seen = match &claim.value {
-        Claim::Isolation { .. } => isolation::attempt(run, claim).await?,
+        Claim::Isolation { .. } => isolation::attempt(run, claim, deadline).await?,
         Claim::Access { .. } => access::attempt(run, claim, deadline).await?,
         Claim::Quota { tenants, limits, over_by } => {
             let over_by = over_by.as_ref().map_or(OVER_BY, |over_by| over_by.value);

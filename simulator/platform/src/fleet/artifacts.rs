@@ -298,7 +298,9 @@ async fn delete(
     }
     forget(&mut tx, &user.tenant, &id, &name, row.int("size")?).await?;
     app.audit(&mut tx, &user.tenant, &*user, "delete", Object::artifact(&id, &name), None).await?;
-    app.commit_without(tx, &[storage::key(&user.tenant, &id)]).await?;
+    let file = storage::key(&user.tenant, &id);
+    let files = if app.defect(DefectId::RemovedArtifactKeepsFile) { Vec::new() } else { vec![file] };
+    app.commit_without(tx, &files).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -192,7 +192,12 @@ async fn list(State(app): State<Platform>, user: Can<need::SeeDevices>, params: 
     let status = params.choice("status", &STATUSES)?.and_then(Status::named);
     let statuses: Vec<_> = status.into_iter().collect();
     let mut tx = app.begin().await?;
-    let rows = select(&app, &mut tx, &user.tenant, &statuses, &params.all("id")).await?;
+    let operator = params.pairs().iter().any(|(name, _)| name == "id[$ne]");
+    let rows = if operator && app.defect(DefectId::OperatorForgetsTenant) {
+        tx.query("select * from devices order by created_at, id", &[]).await?
+    } else {
+        select(&app, &mut tx, &user.tenant, &statuses, &params.all("id")).await?
+    };
     page_of(&mut tx, &Reach::to_see(&user), &page, rows).await
 }
 

@@ -3,7 +3,7 @@
 use super::attributes::AttributeScope;
 use super::inventory::{self, Entry, Sorting, entries, sort};
 use super::reach::Reach;
-use super::terms::{Filter, Term};
+use super::terms::{Comparison, Filter, Term};
 use crate::Platform;
 use crate::args;
 use crate::audit::Object;
@@ -86,10 +86,15 @@ async fn search(
     if page < 1 || !(1..=500).contains(&size) {
         return Err(Refusal::bad_request("page is a number from 1, per_page one from 1 to 500"));
     }
+    let loose = app.defect(DefectId::SearchTermForgetsTenant)
+        && search.filters.iter().any(|term| term.kind == Comparison::NotEqual);
     let filter = Filter::new(search.filters)?;
     let reach = Reach::to_see(&user);
     let mut tx = app.begin().await?;
-    let mut found = if search.device_ids.is_empty() {
+    let mut found = if loose {
+        let sql = "select * from devices where in_inventory = 1 order by created_at, id";
+        inventory::reached(tx.query(sql, &[]).await?, &reach)?
+    } else if search.device_ids.is_empty() {
         entries(&mut tx, &user.tenant, &reach).await?
     } else {
         by_ids(&app, &mut tx, &user.tenant, &reach, &search.device_ids).await?
@@ -233,6 +238,10 @@ async fn create(State(app): State<Platform>, user: Can<need::SortDevices>, Body(
     let (name, terms) = new.check()?;
     let id = app.ids().thing();
     let mut tx = app.begin().await?;
+    let anywhere = "select count(*) as n from filters where name = $1";
+    if app.defect(DefectId::FilterNameTakenEverywhere) && tx.number(anywhere, args![&name]).await? > 0 {
+        return Err(taken());
+    }
     let written = tx
         .execute(
             "insert into filters (id, tenant_id, name, terms, created_at) values ($1, $2, $3, $4, $5) \

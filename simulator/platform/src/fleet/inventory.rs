@@ -7,6 +7,7 @@ use super::terms::{Comparison, Filter, Term, order, value_of};
 use crate::Platform;
 use crate::args;
 use crate::audit::Object;
+use crate::defects::DefectId;
 use crate::edge::{At, Body, Can, Page, Params, need};
 use crate::refusal::{Answer, Refusal};
 use crate::rights::PermissionSet;
@@ -164,9 +165,18 @@ fn etag(row: &Row) -> Result<String, StoreError> {
     responses((status = 200, description = "The device.", body = Entry,
             headers(("ETag" = String, description = "Of its tags."))),
         (status = 404, description = "Not Found.")), security(("user" = [])))]
-async fn show(State(app): State<Platform>, user: Can<need::SeeDevices>, At(id): At<String>) -> Answer {
+async fn show(State(app): State<Platform>, user: Can<need::SeeDevices>, At(id): At<String>, params: Params) -> Answer {
     let mut tx = app.begin().await?;
-    let row = find(&mut tx, &user.tenant, &Reach::to_see(&user), &id).await?;
+    let checked = params.one("device_id").filter(|_| app.defect(DefectId::QueryChecksPathShows));
+    let mut row = find(&mut tx, &user.tenant, &Reach::to_see(&user), checked.unwrap_or(&id)).await;
+    let cleaned = id.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let anywhere = (checked.is_some() && row.is_ok())
+        || (row.is_err() && cleaned != id && app.defect(DefectId::SpelledIdForgetsTenant));
+    if anywhere {
+        let sql = "select * from devices where id = $1 and in_inventory = 1 order by id";
+        row = tx.first(sql, args![cleaned]).await?.ok_or_else(unknown);
+    }
+    let row = row?;
     app.commit(tx).await?;
     Ok(([(header::ETAG, etag(&row)?)], Json(Entry::read(&row)?)).into_response())
 }

@@ -22,6 +22,7 @@ impl Reach {
     /// Those for which the user has `set`.
     pub(super) fn to(app: &Platform, user: &User, set: PermissionSet) -> Self {
         match user.rights.scope(set) {
+            Some(_) if app.defect(DefectId::NarrowedRoleReachesAll) => Self(vec![Scope::All]),
             Some(scope) => Self(vec![scope.clone()]),
             None if app.defect(DefectId::ViewerMayWrite) => Self::to_see(user),
             None => Self(Vec::new()),

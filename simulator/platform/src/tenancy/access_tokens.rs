@@ -4,6 +4,7 @@ use super::sessions::{NEVER_S, NewSession, jwt, open_session, roles_here};
 use crate::Platform;
 use crate::args;
 use crate::audit::Object;
+use crate::defects::DefectId;
 use crate::edge::{At, Body, User};
 use crate::refusal::{Answer, Refusal};
 use crate::store::{StoreError, Transaction, Tx};
@@ -95,7 +96,8 @@ async fn create_token(State(app): State<Platform>, user: User, Body(new): Body<N
         lifetime_s: if new.expires_in == 0 { NEVER_S } else { new.expires_in },
     };
     let token = open_session(&app, &mut tx, &session).await?;
-    audit(&app, &mut tx, &user, format!("Created token {}", new.name)).await?;
+    let shown = if app.defect(DefectId::TokenInAuditLog) { &token } else { &new.name };
+    audit(&app, &mut tx, &user, format!("Created token {shown}")).await?;
     app.commit(tx).await?;
     Ok(jwt(token))
 }

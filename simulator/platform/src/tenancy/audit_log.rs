@@ -185,7 +185,8 @@ async fn export_entries(State(app): State<Platform>, user: Can<need::SeeAudit>, 
     app.commit(tx).await?;
     let separator = params.one("format_separator").unwrap_or(".");
     let ignored: Vec<&str> = params.one("ignore").unwrap_or_default().split(',').collect();
-    let table = table(&entries, separator, &ignored);
+    let quote: fn(&str) -> String = if app.defect(DefectId::ExportUnquoted) { str::to_owned } else { cell };
+    let table = table(&entries, separator, &ignored, quote);
     let name = "attachment; filename=\"auditlogs.csv\"";
     Ok(([(header::CONTENT_TYPE, "text/csv"), (header::CONTENT_DISPOSITION, name)], table).into_response())
 }
@@ -209,7 +210,7 @@ const COLUMNS: &[&[&str]] = &[
 ];
 
 /// Comma-separated values as RFC 4180 has them.
-fn table(entries: &[Entry], separator: &str, ignored: &[&str]) -> String {
+fn table(entries: &[Entry], separator: &str, ignored: &[&str], quote: fn(&str) -> String) -> String {
     let named = COLUMNS.iter().map(|path| (path.join(separator), *path));
     let columns: Vec<_> = named.filter(|(name, _)| !ignored.contains(&name.as_str())).collect();
     let mut text = columns.iter().map(|(name, _)| cell(name)).collect::<Vec<_>>().join(",") + "\r\n";
@@ -217,7 +218,7 @@ fn table(entries: &[Entry], separator: &str, ignored: &[&str]) -> String {
         let whole = serde_json::to_value(entry).unwrap_or_default();
         let cells = columns.iter().map(|(_, path)| {
             let at = path.iter().try_fold(&whole, |at, step| at.get(step));
-            cell(&match at {
+            quote(&match at {
                 None | Some(Value::Null) => String::new(),
                 Some(Value::String(text)) => text.clone(),
                 Some(other) => other.to_string(),
@@ -253,7 +254,7 @@ mod tests {
             object: object.as_object().unwrap().clone(),
             change: Some("say \"no\", twice\nor more".to_owned()),
         };
-        let shown = table(&[entry], ".", &["time", "actor.type", "object.device.identity_data"]);
+        let shown = table(&[entry], ".", &["time", "actor.type", "object.device.identity_data"], cell);
         insta::assert_snapshot!(shown.replace("\r\n", "\n"), @r#"
         actor.id,actor.email,action,object.id,object.type,object.tenant.name,object.user.email,object.deployment.name,object.deployment.artifact_name,object.artifact.name,change
         1,,update,u,user,,'=a@b.example,,,,"say ""no"", twice

@@ -1,6 +1,7 @@
 //! How a tenant comes to be: a row for it, an account for its first admin, and a membership.
 
 use crate::args;
+use crate::defects::DefectId;
 use crate::ids::hex;
 use crate::passwords::SHORTEST;
 use crate::platform::{Founded, NewTenant, Platform, PlatformError};
@@ -44,8 +45,9 @@ pub(super) async fn insert_tenant(
     tx: &mut Transaction,
     draft: &Draft<'_>,
 ) -> Result<(String, String), Refusal> {
-    let id = app.ids().tenant();
-    let token = hex(&app.ids().bytes::<24>());
+    let drawn = (app.ids().tenant(), hex(&app.ids().bytes::<24>()));
+    let id = if app.defect(DefectId::TenantIdFromName) { from_name(draft.name, 24) } else { drawn.0 };
+    let token = if app.defect(DefectId::TenantTokenFromName) { from_name(draft.name, 48) } else { drawn.1 };
     let written = tx
         .execute(
             "insert into tenants (id, name, token, status, provider, parent_id, lim, carved, devices_accepted, \
@@ -55,6 +57,12 @@ pub(super) async fn insert_tenant(
         )
         .await?;
     if written == 1 { Ok((id, token)) } else { Err(Refusal::conflict("tenant or admin user is duplicated")) }
+}
+
+/// So many digits that any tenant of this name gets.
+fn from_name(name: &str, digits: usize) -> String {
+    let text = hex(name.as_bytes());
+    format!("{:0>digits$}", &text[text.len().saturating_sub(digits)..])
 }
 
 /// Writes an account; its id, or `None` when the e-mail has one.
