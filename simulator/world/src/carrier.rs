@@ -191,7 +191,7 @@ impl<'a> Journey<'a> {
         source: &mut (impl AsyncRead + Unpin),
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<(), Lost> {
-        let mut changes = self.noted.links.changes();
+        let mut seen = self.noted.links.generation();
         self.learn();
         let mut gulp = vec![0; GULP];
         let mut has_ended = false;
@@ -208,7 +208,10 @@ impl<'a> Journey<'a> {
             };
             tokio::select! {
                 biased;
-                _changed = changes.changed() => self.learn(),
+                now = self.noted.links.changed(seen) => {
+                    seen = now;
+                    self.learn();
+                }
                 read = source.read(&mut gulp), if !has_ended && self.under_way < WINDOW => {
                     let read = read?;
                     has_ended = read == 0;

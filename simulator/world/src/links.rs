@@ -12,7 +12,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// For how long a dial into nowhere goes on: six repetitions, as Linux does.
@@ -213,19 +213,14 @@ impl Fault {
 #[derive(Clone, Debug, Default)]
 pub struct Links(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     /// How often faults were put or lifted; 0: there never was one.
     generation: AtomicU64,
     state: Mutex<State>,
-    /// Told of every change.
-    changes: watch::Sender<u64>,
-}
-
-impl Default for Inner {
-    fn default() -> Self {
-        Self { generation: AtomicU64::new(0), state: Mutex::default(), changes: watch::Sender::new(0) }
-    }
+    /// Told of every change. Who waits is woken in the order in which they began to wait; a `watch` of tokio wakes in an order
+    /// that it draws itself.
+    changes: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -341,8 +336,8 @@ impl Links {
 
     fn change(&self, state: MutexGuard<'_, State>) {
         drop(state);
-        let now = self.0.generation.fetch_add(1, Ordering::Release) + 1;
-        self.0.changes.send_replace(now);
+        self.0.generation.fetch_add(1, Ordering::Release);
+        self.0.changes.notify_waiters();
     }
 
     /// How often anything changed.
@@ -350,8 +345,17 @@ impl Links {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes.subscribe()
+    /// Waits until faults were put or lifted since there had been `seen` such changes; how many there were by then.
+    pub(crate) async fn changed(&self, seen: u64) -> u64 {
+        loop {
+            // Whoever asks for a notice before it looks misses none.
+            let notice = self.0.changes.notified();
+            let now = self.generation();
+            if now != seen {
+                return now;
+            }
+            notice.await;
+        }
     }
 
     /// The faults that are on between two names, in the order in which they were put.
