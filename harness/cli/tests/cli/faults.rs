@@ -85,3 +85,25 @@ fn a_revoked_token_is_dead_and_the_device_gets_in_anew() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(journal.matches("token_refused").count(), 3);
 }
+
+#[test]
+fn a_fault_is_held_while_other_steps_run() {
+    let held = |fault: &str, within: &str| {
+        format!(
+            "{ENROLL}\n  - while:\n      background:\n        - fault: {{ {fault} }}\n      steps:\n        \
+             - deploy: {{ artifact: v2, devices: [hvac], name: x }}\n        \
+             - expect: {{ within: {within}, updated: {{ devices: [hvac], version: \"2.0\" }} }}\n  \
+             - expect: {{ within: 20s, online: {{ devices: [hvac] }} }}"
+        )
+    };
+    let (code, said, journal) = run("beside", "", &held("slow: { between: [hvac, platform], latency: 300ms }", "90s"));
+    assert_eq!(code, 0, "{said}");
+    let at = |text: &str| journal.lines().position(|line| line.contains(text));
+    let (on, off) = (at("slow between hvac and platform put on"), at("slow between hvac and platform lifted"));
+    let offered = at("\"offered\"");
+    assert!(on.is_some() && on < offered && offered < off, "{journal}");
+    // What fails meanwhile does not leave it on.
+    let (code, said, journal) = run("cut-off", "", &held("partition: { between: [hvac, platform] }", "10s"));
+    assert_eq!(code, 1, "{said}");
+    assert!(journal.contains("partition between hvac and platform lifted"), "{journal}");
+}
