@@ -46,7 +46,7 @@ pub(crate) struct Record {
 pub(crate) struct Told {
     pub(crate) from: Stamp,
     pub(crate) until: Stamp,
-    /// How many questions were due.
+    /// How many questions were due by the rate.
     pub(crate) due: u64,
     /// How many were asked.
     pub(crate) asked: u64,
@@ -192,7 +192,8 @@ impl Asking {
         let until = from.after(time);
         let mut told = Told { from, until, ..Told::default() };
         let mut open: JoinSet<Option<u16>> = JoinSet::new();
-        while let Some(next) = self.next(from, told.due).filter(|next| *next < until) {
+        let mut number = 0;
+        while let Some(next) = self.next(from, number).filter(|next| *next < until) {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
@@ -201,7 +202,8 @@ impl Asking {
             while let Some(ended) = open.try_join_next() {
                 told.count(ended.ok().flatten());
             }
-            self.ask(&mut open, &mut told);
+            self.ask(number, &mut open, &mut told);
+            number += 1;
         }
         tokio::select! {
             biased;
@@ -209,6 +211,9 @@ impl Asking {
             () = self.clock.sleep_until(until) => {}
         }
         told.until = self.clock.now();
+        // By the rate, not by what was managed: whoever cannot keep up was not on.
+        let took = told.until.since(from).as_micros();
+        told.due = pace::due_in(self.rate, u64::try_from(took).unwrap_or(u64::MAX));
         let patience = told.until.after(PATIENCE);
         while let Some(Some(ended)) = self.clock.until(patience, open.join_next()).await {
             told.count(ended.ok().flatten());
@@ -223,17 +228,16 @@ impl Asking {
         (!self.questions.is_empty()).then(|| Stamp::from_micros(next))
     }
 
-    /// Asks the next question, unless too many are open.
-    fn ask(&self, open: &mut JoinSet<Option<u16>>, told: &mut Told) {
-        let number = usize::try_from(told.due).unwrap_or(0) % self.questions.len().max(1);
-        told.due += 1;
+    /// Asks question `number`, unless too many are open.
+    fn ask(&self, number: u64, open: &mut JoinSet<Option<u16>>, told: &mut Told) {
         if open.len() >= OPEN {
             told.held += 1;
             return;
         }
         told.asked += 1;
         let (mender, heard) = (self.mender.clone(), self.heard.clone());
-        let Question { by, door, request } = self.questions[number].clone();
+        let Question { by, door, request } =
+            self.questions[usize::try_from(number).unwrap_or(0) % self.questions.len().max(1)].clone();
         open.spawn(async move {
             let answer = mender.send_once(&by, door, request).await.ok()?;
             heard.cancel();
