@@ -5,6 +5,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A database with one connection.
 #[derive(Clone, Debug)]
-pub struct Sqlite(Arc<Mutex<Connection>>);
+pub struct Sqlite(Arc<Mutex<Desk>>);
+
+/// The connection, and what is known of the platform's statements by where their text stands: they are all written
+/// once, in the program.
+#[derive(Debug)]
+struct Desk {
+    connection: Connection,
+    known: BTreeMap<(usize, usize), Statement>,
+}
+
+/// A statement as SQLite takes it.
+#[derive(Debug)]
+struct Statement {
+    sql: String,
+    /// The names of what it gives, once it was asked.
+    columns: Arc<[String]>,
+}
 
 impl Sqlite {
     /// A fresh one.
@@ -58,7 +75,7 @@ impl Sqlite {
         connection.execute_batch("pragma foreign_keys = on")?;
         // Without it a statement is prepared anew whenever a value is bound that its plan might depend on: in every poll.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Ok(Self(Arc::new(Mutex::new(Desk { connection, known: BTreeMap::new() }))))
     }
 }
 
@@ -66,23 +83,29 @@ impl Store for Sqlite {
     type Tx = SqliteTx;
 
     async fn begin(&self) -> Result<SqliteTx, StoreError> {
-        let connection = self.0.clone().lock_owned().await;
-        connection.prepare_cached("begin")?.execute([])?;
-        Ok(SqliteTx { connection, open: true })
+        let desk = self.0.clone().lock_owned().await;
+        desk.connection.prepare_cached("begin")?.execute([])?;
+        Ok(SqliteTx { desk, open: true })
     }
 }
 
 /// A transaction: the connection, and nobody else has it.
 #[derive(Debug)]
 pub struct SqliteTx {
-    connection: OwnedMutexGuard<Connection>,
+    desk: OwnedMutexGuard<Desk>,
     open: bool,
 }
 
 impl SqliteTx {
-    fn rows(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&numbered(sql))?;
-        let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
+    fn rows(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let Desk { connection, known } = &mut *self.desk;
+        let known = statement(known, sql);
+        let mut statement = connection.prepare_cached(&known.sql)?;
+        // Other than before it is after a migration.
+        if known.columns.len() != statement.column_count() {
+            known.columns = statement.column_names().map(str::to_owned).collect();
+        }
+        let columns = &known.columns;
         let mut rows = statement.query(rusqlite::params_from_iter(args))?;
         let mut answer = Vec::new();
         while let Some(row) = rows.next()? {
@@ -92,10 +115,17 @@ impl SqliteTx {
         Ok(answer)
     }
 
-    fn run(&self, sql: &str, args: &[Value]) -> Result<u64, StoreError> {
-        let mut statement = self.connection.prepare_cached(&numbered(sql))?;
+    fn run(&mut self, sql: &'static str, args: &[Value]) -> Result<u64, StoreError> {
+        let Desk { connection, known } = &mut *self.desk;
+        let mut statement = connection.prepare_cached(&statement(known, sql).sql)?;
         Ok(statement.execute(rusqlite::params_from_iter(args))? as u64)
     }
+}
+
+/// What is known of the statement `sql`.
+fn statement<'a>(known: &'a mut BTreeMap<(usize, usize), Statement>, sql: &'static str) -> &'a mut Statement {
+    let place = (sql.as_ptr() as usize, sql.len());
+    known.entry(place).or_insert_with(|| Statement { sql: numbered(sql), columns: Arc::default() })
 }
 
 impl Tx for SqliteTx {
@@ -108,11 +138,11 @@ impl Tx for SqliteTx {
     }
 
     async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.connection.execute_batch(sql)?)
+        Ok(self.desk.connection.execute_batch(sql)?)
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
-        self.connection.prepare_cached("commit")?.execute([])?;
+        self.desk.connection.prepare_cached("commit")?.execute([])?;
         self.open = false;
         Ok(())
     }
@@ -122,7 +152,7 @@ impl Drop for SqliteTx {
     fn drop(&mut self) {
         if self.open {
             // It fails only where SQLite has rolled back by itself already.
-            let _rolled_back = self.connection.execute_batch("rollback");
+            let _rolled_back = self.desk.connection.execute_batch("rollback");
         }
     }
 }
@@ -136,7 +166,10 @@ fn read(value: ValueRef<'_>) -> Result<Value, StoreError> {
     match value {
         ValueRef::Null => Ok(Value::Null),
         ValueRef::Integer(n) => Ok(Value::Int(n)),
-        ValueRef::Text(text) => Ok(Value::Text(String::from_utf8_lossy(text).into_owned())),
+        ValueRef::Text(text) => Ok(Value::Text(match std::str::from_utf8(text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(text).into_owned(),
+        })),
         ValueRef::Blob(bytes) => Ok(Value::Blob(Bytes::copy_from_slice(bytes))),
         ValueRef::Real(_) => Err(StoreError::new("a fraction: the platform keeps whole numbers only")),
     }
