@@ -101,8 +101,11 @@ pub fn masked(text: &str, named: &[&str]) -> String {
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
-    while let Some(start) = rest.find(is_wordy) {
-        let end = rest[start..].find(|c| !is_wordy(c)).map_or(rest.len(), |length| start + length);
+    // Byte by byte, which is char by char where it matters: letters of words are ASCII.
+    let wordy = |byte: u8| is_wordy(char::from(byte));
+    while let Some(start) = rest.bytes().position(wordy) {
+        let end =
+            rest.as_bytes()[start..].iter().position(|byte| !wordy(*byte)).map_or(rest.len(), |length| start + length);
         out.push_str(&rest[..start]);
         match seals(&out) {
             true => out.push_str("‹seal›"),
@@ -127,6 +130,11 @@ fn percent(text: &str, capitals: bool) -> String {
 }
 
 fn mask_run(run: &str, out: &mut String) {
+    // Nothing that moves is as short as most words are.
+    if run.len() < SHORTEST {
+        out.push_str(run);
+        return;
+    }
     if let Some(word) = moving_word(run) {
         out.push_str(word);
         return;
@@ -138,6 +146,9 @@ fn mask_run(run: &str, out: &mut String) {
         out.push_str(moving_word(part).unwrap_or(part));
     }
 }
+
+/// So many letters has the shortest that is masked: a number, or a token of three empty parts.
+const SHORTEST: usize = 5;
 
 /// What a run of letters is, if it is something that no two answers share.
 fn moving_word(run: &str) -> Option<&'static str> {

@@ -3,6 +3,7 @@
 use super::session::Session;
 use super::{Call, Mender, created, json, text, unreadable};
 use crate::answer::Result;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -63,36 +64,28 @@ pub struct Counts {
 }
 
 /// One thing that the inventory knows of a device.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Attribute {
     /// `identity`, `inventory`, `system`, `tags`.
     pub scope: String,
     /// Its name there.
     pub name: String,
     /// Text, number or list.
+    #[serde(default)]
     pub value: Value,
 }
 
 /// What the inventory knows of a device.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct InventoryRow {
     /// The device's id.
     pub id: String,
     /// In the platform's order.
+    #[serde(default)]
     pub attributes: Vec<Attribute>,
 }
 
 impl InventoryRow {
-    fn read(value: &Value) -> Self {
-        let list = value.get("attributes").and_then(Value::as_array).into_iter().flatten();
-        let attribute = |value: &Value| Attribute {
-            scope: text(value, "scope"),
-            name: text(value, "name"),
-            value: value.get("value").cloned().unwrap_or_default(),
-        };
-        Self { id: text(value, "id"), attributes: list.map(attribute).collect() }
-    }
-
     /// The text of an attribute, e.g. `artifact_name` of scope `inventory`.
     #[must_use]
     pub fn text(&self, scope: &str, name: &str) -> Option<&str> {
@@ -234,8 +227,9 @@ impl Mender {
     /// # Errors
     /// Refused with 404 when the caller's tenant has none of this id.
     pub async fn inventory(&self, by: &Session, id: &str) -> Result<Vec<Attribute>> {
-        let found = self.fetch(by, Call::new("Get Device Inventory").path(&[("device_id", id)])).await?;
-        Ok(InventoryRow::read(&found).attributes)
+        let answer = self.call(by, Call::new("Get Device Inventory").path(&[("device_id", id)])).await?;
+        let found: serde_json::Result<InventoryRow> = serde_json::from_slice(&answer.body);
+        Ok(found.map_err(|error| unreadable(&answer, &error.to_string()))?.attributes)
     }
 
     /// What the inventory knows of all devices of the caller's tenant.
@@ -243,7 +237,7 @@ impl Mender {
     /// # Errors
     /// As every verb.
     pub async fn inventories(&self, by: &Session) -> Result<Vec<InventoryRow>> {
-        Ok(self.pages(by, Call::new("List Device Inventories")).await?.iter().map(InventoryRow::read).collect())
+        self.pages(by, Call::new("List Device Inventories")).await
     }
 
     /// Puts a device into a group; the group lives while it has devices.

@@ -11,6 +11,7 @@ use crate::watch::AuditDue;
 use fleetproof_claims::model::{Does, Due, Kind, Place, Refusal};
 use fleetproof_wire::http::Request;
 use fleetproof_world::Name;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -344,12 +345,12 @@ impl Known {
                 | Kind::Group),
                 Does::Read | Does::List | Does::Search,
             ) => {
-                let Some(found) = asked.answer.and_then(Answer::json) else { return };
-                let rows = match found {
-                    Value::Array(rows) => rows,
-                    one => vec![one],
-                };
-                for found in &rows {
+                let Some(answer) = asked.answer else { return };
+                if kind == Kind::Group {
+                    let names: Vec<String> = serde_json::from_slice(&answer.body).unwrap_or_default();
+                    return names.into_iter().for_each(|name| self.lives(&tenant, kind, name));
+                }
+                for found in Found::all_in(&answer.body) {
                     self.learn_object(&tenant, kind, found);
                 }
             }
@@ -357,23 +358,19 @@ impl Known {
         }
     }
 
-    fn learn_object(&mut self, tenant: &str, kind: Kind, found: &Value) {
-        if kind == Kind::Group {
-            self.lives(tenant, kind, found.as_str().unwrap_or_default().to_owned());
-            return;
-        }
-        let id = if matches!(kind, Kind::Role | Kind::Release) { text(found, "name") } else { text(found, "id") };
-        for set in found.get("auth_sets").and_then(Value::as_array).into_iter().flatten() {
-            self.devices.insert(text(set, "id"), id.clone());
+    fn learn_object(&mut self, tenant: &str, kind: Kind, found: Found) {
+        let own = if matches!(kind, Kind::Role | Kind::Release) { &found.name } else { &found.id };
+        let Some(id) = own.clone() else { return };
+        for set in found.auth_sets.into_iter().flatten().filter_map(|set| set.id) {
+            self.devices.insert(set, id.clone());
         }
         if kind == Kind::Tenant {
-            let name = text(found, "name");
+            let name = found.name.unwrap_or_default();
             self.tenant_names.entry(id.clone()).or_insert_with(|| name.into());
-            let parent = text(found, "parent_tenant_id");
-            if !parent.is_empty() {
-                self.parents.insert(id, parent);
-            } else if id != tenant {
-                self.parents.insert(id, tenant.to_owned());
+            match found.parent_tenant_id.filter(|parent| !parent.is_empty()) {
+                Some(parent) => drop(self.parents.insert(id, parent)),
+                None if id != tenant => drop(self.parents.insert(id, tenant.to_owned())),
+                None => {}
             }
             return;
         }
@@ -383,6 +380,33 @@ impl Known {
     fn lives(&mut self, tenant: &str, kind: Kind, id: String) {
         if !id.is_empty() {
             self.living.insert((tenant.to_owned(), kind, id));
+        }
+    }
+}
+
+/// A thing that an answer shows, as far as the ledger learns from it; the rest of it is read over. Answers are long, and
+/// there are many of them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Found {
+    id: Option<String>,
+    name: Option<String>,
+    parent_tenant_id: Option<String>,
+    auth_sets: Option<Vec<FoundSet>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct FoundSet {
+    id: Option<String>,
+}
+
+impl Found {
+    /// The one thing, or the list of things, that a body is; none where it is something else.
+    fn all_in(body: &[u8]) -> Vec<Self> {
+        match body.trim_ascii_start().first() {
+            Some(b'[') => serde_json::from_slice(body).unwrap_or_default(),
+            _ => serde_json::from_slice(body).into_iter().collect(),
         }
     }
 }

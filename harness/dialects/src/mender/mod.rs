@@ -34,6 +34,7 @@ use bytes::Bytes;
 use fleetproof_claims::model::Surfaces;
 use fleetproof_world::{Name, World};
 use ledger::Ledger;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -253,13 +254,14 @@ impl Mender {
     }
 
     /// All pages of a list, in the platform's order.
-    pub(crate) async fn pages(&self, by: &Session, call: Call<'_>) -> Result<Vec<Value>> {
+    pub(crate) async fn pages<T: DeserializeOwned>(&self, by: &Session, call: Call<'_>) -> Result<Vec<T>> {
         const PER_PAGE: usize = 500;
         let mut all = Vec::new();
         for page in 1.. {
             let call = call.clone().query("page", page.to_string()).query("per_page", PER_PAGE.to_string());
             let answer = self.call(by, call).await?;
-            let Value::Array(mut rows) = json(&answer)? else { return Err(unreadable(&answer, "not a list")) };
+            let rows: serde_json::Result<Vec<T>> = serde_json::from_slice(&answer.body);
+            let mut rows = rows.map_err(|error| unreadable(&answer, &format!("no list of what is due: {error}")))?;
             let total = answer.header("x-total-count").and_then(|count| count.parse::<usize>().ok());
             let next = answer.header("link").map(|links| links.contains("rel=\"next\"") || links.contains("rel=next"));
             let full = rows.len() >= PER_PAGE;

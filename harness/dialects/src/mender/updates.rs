@@ -9,6 +9,7 @@ use fleetproof_wire::http::{Multipart, Request};
 use fleetproof_wire::image;
 pub use fleetproof_wire::image::Image;
 pub use fleetproof_wire::signature::ReleaseKey;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -91,15 +92,18 @@ impl DeploymentRow {
 }
 
 /// What became of a deployment on one device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct DeviceDeployment {
     /// The device's id.
+    #[serde(rename = "id")]
     pub device_id: String,
     /// `pending`, `downloading`, `installing`, `rebooting`, `success`, `failure`, `aborted`, ….
     pub status: String,
     /// Whether its log can be read.
+    #[serde(rename = "log", default)]
     pub has_log: bool,
     /// How often it has begun, where the platform says so.
+    #[serde(default)]
     pub attempts: Option<u64>,
 }
 
@@ -261,14 +265,7 @@ impl Mender {
     /// # Errors
     /// Refused with 404 when there is none.
     pub async fn deployment_devices(&self, by: &Session, id: &str) -> Result<Vec<DeviceDeployment>> {
-        let found = self.pages(by, Call::new("List Devices in Deployment").path(&[("deployment_id", id)])).await?;
-        let read = |value: &Value| DeviceDeployment {
-            device_id: text(value, "id"),
-            status: text(value, "status"),
-            has_log: value.get("log").and_then(Value::as_bool).unwrap_or(false),
-            attempts: value.get("attempts").and_then(Value::as_u64),
-        };
-        Ok(found.iter().map(read).collect())
+        self.pages(by, Call::new("List Devices in Deployment").path(&[("deployment_id", id)])).await
     }
 
     /// How many devices of a deployment are in which state, as the platform counts.

@@ -3,9 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::Verifier;
+use p256::elliptic_curve::sec1::ToEncodedPoint;
 use p256::pkcs8::der::pem::LineEnding;
 use p256::pkcs8::der::{Decode, Document};
 use p256::pkcs8::spki::SubjectPublicKeyInfoRef;
+use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use sha2::{Digest, Sha256};
 
@@ -21,7 +23,8 @@ pub(crate) struct PublicKey {
 
 enum Kind {
     Rsa(Box<rsa::RsaPublicKey>),
-    P256(Box<p256::ecdsa::VerifyingKey>),
+    /// The point, uncompressed (SEC 1, 2.3.3). `p256` reads it, and `ring` verifies in a third of the time that `p256` takes.
+    P256(Box<[u8]>),
     Ed25519(Box<ed25519_dalek::VerifyingKey>),
 }
 
@@ -35,7 +38,9 @@ impl PublicKey {
         let info = SubjectPublicKeyInfoRef::from_der(document.as_bytes()).ok()?;
         let kind = match info.algorithm.oid.to_string().as_str() {
             "1.2.840.113549.1.1.1" => Kind::Rsa(Box::new(info.try_into().ok()?)),
-            "1.2.840.10045.2.1" => Kind::P256(Box::new(p256::PublicKey::try_from(info).ok()?.into())),
+            "1.2.840.10045.2.1" => {
+                Kind::P256(p256::PublicKey::try_from(info).ok()?.to_encoded_point(false).as_bytes().into())
+            }
             "1.3.101.112" => {
                 let bytes = info.subject_public_key.as_bytes()?.try_into().ok()?;
                 Kind::Ed25519(Box::new(ed25519_dalek::VerifyingKey::from_bytes(&bytes).ok()?))
@@ -53,8 +58,9 @@ impl PublicKey {
                 let scheme = Pkcs1v15Sign { hash_len: Some(32), prefix: Box::new(SHA256_PREFIX) };
                 key.verify(scheme, &Sha256::digest(bytes), &signature).is_ok()
             }
-            Kind::P256(key) => p256::ecdsa::Signature::from_der(&signature)
-                .is_ok_and(|signature| Verifier::verify(&**key, bytes, &signature).is_ok()),
+            Kind::P256(point) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).verify(bytes, &signature).is_ok()
+            }
             Kind::Ed25519(key) => ed25519_dalek::Signature::from_slice(&signature)
                 .is_ok_and(|signature| key.verify(bytes, &signature).is_ok()),
         }
