@@ -69,7 +69,7 @@ pub(crate) struct Deployed {
     /// Tenant → the platform's id.
     pub(crate) ids: BTreeMap<String, String>,
     /// The devices that it is meant for.
-    pub(crate) devices: BTreeSet<u32>,
+    pub(crate) devices: Arc<BTreeSet<u32>>,
     /// What it brings, by the scenario's name.
     pub(crate) artifact: String,
     /// How fast it shall go round, and when it shall stop.
@@ -81,7 +81,7 @@ pub(crate) struct Deployed {
     /// The number of the event that says it was aborted.
     pub(crate) abort_seq: Option<u64>,
     /// What every device of the population ran then.
-    pub(crate) ran: Vec<String>,
+    pub(crate) ran: Arc<[String]>,
     /// The number of the event that says it was made.
     pub(crate) seq: u64,
 }

@@ -128,7 +128,7 @@ async fn eventually<'a>(
         let late = now >= limits.deadline;
         let mut still = Vec::new();
         for mut watched in open {
-            let seen = look(run, &watched.claim.value, limits.began).await?;
+            let seen = look(run, &watched.claim.value, limits.began, late).await?;
             let settled = match (&seen, watched.holds_since) {
                 (Seen::Holds(_), since) => {
                     let since = *watched.holds_since.insert(since.unwrap_or(now));
@@ -180,8 +180,8 @@ async fn on_the_record(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Re
     }
 }
 
-/// One look at an eventual claim.
-async fn look(run: &Run, claim: &Claim, began: Stamp) -> Result<Seen> {
+/// One look at an eventual claim, perhaps the last.
+async fn look(run: &Run, claim: &Claim, began: Stamp, last: bool) -> Result<Seen> {
     match claim {
         Claim::Online { devices } => Ok(online::look(run, devices, began)),
         Claim::Barred { devices, like } => Ok(barred::look(run, devices, like)),
@@ -191,7 +191,7 @@ async fn look(run: &Run, claim: &Claim, began: Stamp) -> Result<Seen> {
         Claim::RolledBack { devices, deployment, version } => {
             rolled_back::look(run, devices, deployment, version).await
         }
-        Claim::Reported { devices } => reported::look(run, devices).await,
+        Claim::Reported { devices } => reported::look(run, devices, last).await,
         Claim::Rollout { deployment, ended } => rollout::look(run, deployment, ended.value).await,
         Claim::Forgotten { devices, tenant } => forgotten::look(run, devices, tenant).await,
         Claim::Onboarded { tenants, outcome } => onboarded::look(run, tenants, outcome.value).await,

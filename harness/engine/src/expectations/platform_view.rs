@@ -49,7 +49,7 @@ pub(super) async fn statuses(run: &Run, name: &str) -> Result<BTreeMap<u32, Stri
             .into_iter()
             .map(|row| (row.device_id, row.status))
             .collect();
-        for device in &deployed.devices {
+        for device in deployed.devices.iter() {
             if let Some(status) = run.id_of(*device).and_then(|id| by_id.get(&id)) {
                 statuses.insert(*device, status.clone());
             }

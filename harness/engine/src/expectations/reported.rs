@@ -8,9 +8,17 @@ use fleetproof_devices::INCONSISTENT;
 use fleetproof_language::{Located, Misbehaviour};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Compares, device by device, what it runs and how each of its updates ended with what the platform shows.
-pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen> {
+/// What the claim shows when it holds.
+const EXPECTED: &str = "the platform shows of every device what is true of it";
+
+/// Compares, device by device, what it runs and how each of its updates ended with what the platform shows. While some
+/// are still busy it cannot hold, so that the platform is asked for the `last` look only.
+pub(super) async fn look(run: &Run, devices: &[Located<String>], last: bool) -> Result<Seen> {
     let devices = run.devices(devices);
+    let busy = if last { Vec::new() } else { busy(run, &devices) };
+    if !busy.is_empty() {
+        return Ok(Seen::of(Proof::of(EXPECTED), devices.len(), busy, "devices are shown as they are"));
+    }
     let told = platform_view::versions(run, &devices).await?;
     let (mut shown, mut aborts, mut stop_by_themselves) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for (name, deployed) in run.deployments.all() {
@@ -110,6 +118,18 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen>
             }
         }
     });
-    let proof = Proof::of("the platform shows of every device what is true of it").evidence(evidence);
+    let proof = Proof::of(EXPECTED).evidence(evidence);
     Ok(Seen::of(proof, devices.len(), wrong, "devices are shown as they are"))
+}
+
+/// The devices that are in the middle of an update.
+fn busy(run: &Run, devices: &[u32]) -> Vec<String> {
+    run.shared.record(|record| {
+        let busy = devices.iter().filter_map(|device| {
+            let seen = &record.devices[*device as usize];
+            let update = seen.last_updates().find(|update| update.finished.is_none() && seen.died.is_none())?;
+            Some(format!("`{}` is still busy with `{}`", run.name_of(*device), update.artifact))
+        });
+        busy.collect()
+    })
 }

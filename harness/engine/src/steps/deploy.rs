@@ -67,7 +67,7 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
     let ran = run.shared.record(|record| record.devices.iter().map(|device| device.running.clone()).collect());
     let deployed = Deployed {
         ids,
-        devices: reached,
+        devices: Arc::new(reached),
         artifact: step.artifact.value.clone(),
         rules,
         paces,

@@ -71,12 +71,12 @@ impl Meter {
             self.lost += 1;
             return;
         };
+        // An answer whose time is not known is no sample.
+        let Some(took) = &mut self.took else { return };
         self.answers += 1;
         self.errors += u64::from(is_error(status));
         self.modelled += u64::from(asked.modelled);
-        if let Some(took) = &mut self.took {
-            took.saturating_record(asked.took.max(1));
-        }
+        took.saturating_record(asked.took.max(1));
     }
 
     /// What came of it.
