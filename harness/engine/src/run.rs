@@ -290,13 +290,17 @@ impl Run {
         }
     }
 
-    /// Waits a moment, whatever devices do meanwhile: between looks that ask the platform.
-    pub(crate) async fn glance(&self, deadline: Stamp) -> Result<()> {
-        let until = self.shared.now().after(GLANCE).min(deadline);
+    /// Waits until then; an interruption ends it.
+    pub(crate) async fn pause_until(&self, then: Stamp) -> Result<()> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Stop::Interrupted),
-            () = self.world.clock.sleep_until(until) => Ok(()),
+            () = self.world.clock.sleep_until(then) => Ok(()),
         }
+    }
+
+    /// Waits a moment, whatever devices do meanwhile: between looks that ask the platform.
+    pub(crate) async fn glance(&self, deadline: Stamp) -> Result<()> {
+        self.pause_until(self.shared.now().after(GLANCE).min(deadline)).await
     }
 }

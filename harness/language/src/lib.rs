@@ -57,8 +57,8 @@ pub use script::{Row as MatrixRow, Script, Var, fragments};
 pub use source::{Located, Span, Table};
 pub use sources::{FileId, LONGEST_FILE, Place, Sources};
 pub use step::{
-    Abort, AddUser, ByDeployment, ByDevices, ByTenants, Configure, Deploy, Elapsed, Expect, InState, Log, Onboard,
-    Outcome, Progress, Step, Upload, UserAt, WaitUntil,
+    Abort, AddUser, AtTheDoor, ByDeployment, ByDevices, ByTenants, Configure, Deploy, Elapsed, Expect, InState, Log,
+    Onboard, Outcome, Progress, Step, Upload, UserAt, WaitUntil,
 };
 pub use strain::{CallLoad, KnockLoad, Load, Measure, Quotas};
 pub use template::Scalar;

@@ -337,7 +337,10 @@ impl<'s> Rules<'s> {
             return;
         }
         let (who, tenants): (_, BTreeSet<&str>) = match step {
-            Step::Claim(it) | Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) | Step::Enroll(it) => {
+            Step::Claim(it) | Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) => {
+                (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
+            }
+            Step::Enroll(it) => {
                 (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
             }
             Step::Deploy(it) => {
@@ -391,12 +394,8 @@ impl<'s> Rules<'s> {
     /// Names that a step changes.
     fn subjects(&self, step: &'s Step) -> Vec<&'s str> {
         match step {
-            Step::Enroll(it)
-            | Step::Knock(it)
-            | Step::Claim(it)
-            | Step::Reject(it)
-            | Step::Revoke(it)
-            | Step::Decommission(it) => names(&it.devices),
+            Step::Enroll(it) | Step::Knock(it) => names(&it.devices),
+            Step::Claim(it) | Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) => names(&it.devices),
             Step::Onboard(it) => names(&it.tenants),
             Step::Suspend(it) | Step::Resume(it) | Step::Remove(it) => names(&it.tenants),
             Step::Upload(it) => std::iter::once(it.artifact.as_str()).chain(names(&it.tenants)).collect(),

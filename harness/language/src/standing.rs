@@ -115,12 +115,8 @@ impl<'s> Follow<'s, '_> {
             Step::RemoveUser(it) | Step::Switch(it) => {
                 self.inside(named(std::slice::from_ref(&it.tenant)), &it.outcome);
             }
-            Step::Enroll(it)
-            | Step::Knock(it)
-            | Step::Claim(it)
-            | Step::Reject(it)
-            | Step::Revoke(it)
-            | Step::Decommission(it) => {
+            Step::Enroll(it) | Step::Knock(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
+            Step::Claim(it) | Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) => {
                 self.inside(self.of_devices(&it.devices), &it.outcome);
             }
             Step::Deploy(it) => self.inside(self.of_devices(&it.devices), &it.outcome),

@@ -120,9 +120,9 @@ verbs! {
     /// One step: exactly one verb.
     pub enum Step {
         /// Devices knock, are claimed by their tenant, and get a first authenticated answer.
-        Enroll(ByDevices) = "enroll",
+        Enroll(AtTheDoor) = "enroll",
         /// Devices show their identity and wait.
-        Knock(ByDevices) = "knock",
+        Knock(AtTheDoor) = "knock",
         /// "These are ours", before or after they knock.
         Claim(ByDevices) = "claim",
         /// Devices are turned down.
@@ -200,7 +200,17 @@ block! {
 }
 
 block! {
-    /// `enroll`, `knock`, `claim`, `reject`, `revoke`, `decommission`.
+    /// `enroll`, `knock`.
+    pub struct AtTheDoor with outcome: Outcome {
+        /// The devices: groups and selections.
+        pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+        /// How many of them come to the door in a time, one after another.
+        pub rate: Option<Located<Rate>> = Shape::Rate, Otherwise("all at once");
+    }
+}
+
+block! {
+    /// `claim`, `reject`, `revoke`, `decommission`.
     pub struct ByDevices with outcome: Outcome {
         /// The devices: groups and selections.
         pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
@@ -376,12 +386,8 @@ impl Step {
     #[must_use]
     pub const fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Enroll(it)
-            | Self::Knock(it)
-            | Self::Claim(it)
-            | Self::Reject(it)
-            | Self::Revoke(it)
-            | Self::Decommission(it) => Some(&it.value.outcome),
+            Self::Enroll(it) | Self::Knock(it) => Some(&it.value.outcome),
+            Self::Claim(it) | Self::Reject(it) | Self::Revoke(it) | Self::Decommission(it) => Some(&it.value.outcome),
             Self::Onboard(it) => Some(&it.value.outcome),
             Self::Suspend(it) | Self::Resume(it) | Self::Remove(it) => Some(&it.value.outcome),
             Self::Configure(it) => Some(&it.value.outcome),

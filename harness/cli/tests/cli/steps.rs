@@ -84,3 +84,43 @@ fn a_remark_stands_in_the_record() {
     assert_eq!(code, 0, "{said}");
     assert!(journal.contains("the second wave begins"));
 }
+
+/// The first boot of each device is when it was sent to the door.
+#[test]
+fn devices_come_to_the_door_at_a_rate() {
+    let run = |name: &str, enroll: &str| {
+        let folder = Folder::new(&format!("steps-{name}"));
+        let text = format!(
+            "scenario: {name}
+platform:
+  tenants:
+    acme: {{ admin: ada@acme.test }}
+devices:
+  hvac: {{ tenant: acme, simulated: 6, speaks: mender, runs: \"1.0\" }}
+steps:
+  - {enroll}
+  - claim: {{ devices: [hvac] }}
+  - expect: {{ within: 20s, online: {{ devices: [hvac] }} }}
+"
+        );
+        std::fs::write(folder.join("one.yaml"), text).unwrap();
+        let said = fleetproof_in(folder.path(), &["run", "one.yaml", "--seed", "1", "--report", "out"]);
+        let journal = std::fs::read_to_string(folder.join("out/run.jsonl")).unwrap();
+        let booted = journal.lines().filter(|line| line.contains("\"booted\"")).map(|line| {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            event["at"].as_u64().unwrap()
+        });
+        let booted: Vec<u64> = booted.collect();
+        let apart = booted.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
+        (said.code.unwrap(), said.err, apart)
+    };
+    for verb in ["enroll", "knock"] {
+        let (code, said, apart) = run(verb, &format!("{verb}: {{ devices: [hvac], rate: 2/s }}"));
+        assert_eq!((code, apart.as_slice()), (0, [500_000; 5].as_slice()), "{said}");
+    }
+    let (code, said, apart) = run("at once", "knock: { devices: [hvac] }");
+    assert_eq!((code, apart.as_slice()), (0, [0; 5].as_slice()), "{said}");
+    let (code, said, apart) = run("too slow", "knock: { devices: [hvac], rate: 1/min, within: 2m }");
+    assert_eq!((code, apart.len()), (1, 2), "{said}");
+    assert!(said.contains("3 of 6 devices have knocked, and the time is over at this `rate`"), "{said}");
+}

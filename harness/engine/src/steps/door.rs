@@ -5,19 +5,21 @@ use crate::actors::{self, Default};
 use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
 use crate::run::{Result, Run, Stop};
+use crate::strain::pace::due_at;
 use fleetproof_dialects::mender::devices::DeviceRow;
-use fleetproof_language::{ByDevices, Located, Outcome};
+use fleetproof_language::{AtTheDoor, ByDevices, Located, Outcome, Rate};
 use fleetproof_world::Stamp;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How many devices one person accepts at the same time.
 const LANES: usize = 8;
 
 /// Knock, be claimed, be served.
-pub(crate) async fn enroll(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
+pub(crate) async fn enroll(run: &Run, step: &Located<AtTheDoor>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN_SLOW));
-    send_to_the_door(run, &devices)?;
+    send_to_the_door(run, &devices, step.rate.as_ref(), deadline).await?;
     let standing = wait_at_the_door(run, &devices, deadline).await?;
     let parts = let_in(run, &standing, &step.outcome, deadline).await?;
     let ending = judge(&step.outcome, &parts, "devices enrolled");
@@ -27,10 +29,10 @@ pub(crate) async fn enroll(run: &Run, step: &Located<ByDevices>) -> Result<Endin
 }
 
 /// They show their identity and wait.
-pub(crate) async fn knock(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
+pub(crate) async fn knock(run: &Run, step: &Located<AtTheDoor>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN));
-    send_to_the_door(run, &devices)?;
+    send_to_the_door(run, &devices, step.rate.as_ref(), deadline).await?;
     wait_at_the_door(run, &devices, deadline).await?;
     Ok(Ending::passed(format!("{} devices wait at the door", devices.len())))
 }
@@ -47,9 +49,21 @@ pub(crate) async fn claim(run: &Run, step: &Located<ByDevices>) -> Result<Ending
     Ok(ending)
 }
 
-fn send_to_the_door(run: &Run, devices: &[u32]) -> Result<()> {
+/// Tells devices to knock, so many in a time if there is a rate.
+async fn send_to_the_door(run: &Run, devices: &[u32], rate: Option<&Located<Rate>>, deadline: Stamp) -> Result<()> {
     let server = run.mender.gateway().clone();
-    for device in devices {
+    let began = run.shared.now();
+    for (number, device) in (0..).zip(devices) {
+        if let Some(rate) = rate {
+            let due = began.after(Duration::from_micros(due_at(rate.value, number)));
+            if due > deadline {
+                return Err(Stop::Failed(format!(
+                    "{number} of {} devices have knocked, and the time is over at this `rate`: give the step a longer `within`",
+                    devices.len()
+                )));
+            }
+            run.pause_until(due).await?;
+        }
         let tenant = run.tenant_of(*device).to_owned();
         let known = run.people.tenant(&tenant);
         let token = known.map(|tenant| tenant.token.clone());
