@@ -102,6 +102,9 @@ pub(crate) struct Plan {
     /// Print every attempt
     #[arg(long)]
     pub(crate) attempts: bool,
+    /// Print only what the seed decides, for a program: scenario, choice and value, with tabs between
+    #[arg(long, conflicts_with = "attempts")]
+    pub(crate) choices: bool,
 }
 
 #[derive(Debug, Args)]

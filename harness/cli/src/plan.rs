@@ -21,6 +21,12 @@ pub(crate) fn plan(arguments: &Arguments) -> Result<u8> {
         return Ok(Verdict::Invalid.exit_code());
     }
     for job in &jobs {
+        if arguments.choices {
+            for (choice, value) in job.plan.choices() {
+                anstream::println!("{}\t{choice}\t{value}", job.plan.scenario.scenario.value);
+            }
+            continue;
+        }
         anstream::println!("{}", job.plan.describe());
         if arguments.attempts {
             for attempt in job.plan.attempts.values().flat_map(|compiled| &compiled.attempts) {

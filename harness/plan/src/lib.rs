@@ -1,9 +1,10 @@
 //! From a scenario, the surfaces of a platform and a seed to a plan: what will happen, on whom, and what is skipped.
 //!
 //! A plan is a function of values: no clock, no network, no platform. Start with [`plan`]; [`Plan::describe`] is what
-//! `fleetproof plan` prints.
+//! `fleetproof plan` prints, [`Plan::choices`] what the seed decided.
 
 mod attempts;
+mod choices;
 mod describe;
 mod population;
 mod rows;

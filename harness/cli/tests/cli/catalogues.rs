@@ -2,6 +2,7 @@
 
 use crate::tool::fleetproof;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Every number that counts attempts or operations stands for itself only until an attempt is added.
 fn without_counts(text: &str) -> String {
@@ -96,4 +97,27 @@ fn help_names_every_command() {
     let said = fleetproof(&["--help"]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
     insta::assert_snapshot!(said.out);
+}
+
+/// Another seed makes the same choices in another way; what a scenario fixes is no choice.
+#[test]
+fn choices_have_names_that_no_seed_changes() {
+    let choices = |seed: &str| -> Vec<(String, String)> {
+        let said =
+            fleetproof(&["plan", "../../../scenarios/service-provider/bad-network.yaml", "--choices", "--seed", seed]);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+        let line = |line: &str| {
+            let (choice, value) = line.rsplit_once('\t').unwrap();
+            (choice.to_owned(), value.to_owned())
+        };
+        said.out.lines().map(line).collect()
+    };
+    let (one, again, other) = (choices("1"), choices("1"), choices("2"));
+    assert_eq!(one, again);
+    let names = |all: &[(String, String)]| all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&one), names(&other));
+    let differ = one.iter().zip(&other).filter(|(one, other)| one != other).count();
+    assert!(differ * 10 > one.len() * 9, "{differ} of {}", one.len());
+    let kinds: BTreeSet<&str> = one.iter().map(|(name, _)| name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(kinds, BTreeSet::from(["canary", "clock_skew", "first_poll", "mac"]));
 }
