@@ -209,6 +209,30 @@ fn skipped_is_0_and_listed_beside_others_and_4_alone_unless_allowed() {
     assert!(said.contains("shard 3 of 3: 0 of 2 scenarios"), "{said}");
     let (code, said) = run(folder.path(), &[&good, &other, "--shard", "3/3", "--allow-empty"]);
     assert_eq!(code, 0, "{said}");
+
+    // A scenario that needs what the real clock cannot give it.
+    let fresh = || std::fs::remove_dir_all(folder.join("out")).unwrap();
+    let needy = scenario(&folder, "needy", "needs: [virtual_time]", ONLINE);
+    for (files, more, due) in [
+        (vec![needy.as_str()], None, 4),
+        (vec![needy.as_str()], Some("--allow-empty"), 0),
+        (vec![needy.as_str(), good.as_str()], None, 0),
+    ] {
+        fresh();
+        let (code, said) = run(folder.path(), &[&files[..], &["--clock", "real"], more.as_slice()].concat());
+        assert_eq!(code, due, "{files:?} {more:?}: {said}");
+        assert!(
+            said.contains("1 skipped") && said.contains("skipped: it needs virtual time"),
+            "with its reason: {said}"
+        );
+        let junit = std::fs::read_to_string(folder.join("out/junit.xml")).unwrap();
+        assert!(junit.contains("<skipped"), "{junit}");
+    }
+    // In virtual time it has what it needs.
+    fresh();
+    let (code, said) = run(folder.path(), &[&needy]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("1 passed"), "{said}");
 }
 
 /// Every scenario is in exactly one shard, and the shards' report is that of the whole.
