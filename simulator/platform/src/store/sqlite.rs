@@ -83,9 +83,7 @@ impl Store for Sqlite {
     type Tx = SqliteTx;
 
     async fn begin(&self) -> Result<SqliteTx, StoreError> {
-        let desk = self.0.clone().lock_owned().await;
-        desk.connection.prepare_cached("begin")?.execute([])?;
-        Ok(SqliteTx { desk, open: true })
+        Ok(SqliteTx { desk: self.0.clone().lock_owned().await, open: false })
     }
 }
 
@@ -93,6 +91,7 @@ impl Store for Sqlite {
 #[derive(Debug)]
 pub struct SqliteTx {
     desk: OwnedMutexGuard<Desk>,
+    /// SQLite knows of it: something was written. Who only reads needs no more than the connection, which nobody else has.
     open: bool,
 }
 
@@ -101,6 +100,9 @@ impl SqliteTx {
         let Desk { connection, known } = &mut *self.desk;
         let known = statement(known, sql);
         let mut statement = connection.prepare_cached(&known.sql)?;
+        if !statement.readonly() {
+            begin(connection, &mut self.open)?;
+        }
         // Other than before it is after a migration.
         if known.columns.len() != statement.column_count() {
             known.columns = statement.column_names().map(str::to_owned).collect();
@@ -117,9 +119,19 @@ impl SqliteTx {
 
     fn run(&mut self, sql: &'static str, args: &[Value]) -> Result<u64, StoreError> {
         let Desk { connection, known } = &mut *self.desk;
+        begin(connection, &mut self.open)?;
         let mut statement = connection.prepare_cached(&statement(known, sql).sql)?;
         Ok(statement.execute(rusqlite::params_from_iter(args))? as u64)
     }
+}
+
+/// From now on what is written can be taken back.
+fn begin(connection: &Connection, open: &mut bool) -> Result<(), StoreError> {
+    if !*open {
+        connection.prepare_cached("begin")?.execute([])?;
+        *open = true;
+    }
+    Ok(())
 }
 
 /// What is known of the statement `sql`.
@@ -138,12 +150,15 @@ impl Tx for SqliteTx {
     }
 
     async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        begin(&self.desk.connection, &mut self.open)?;
         Ok(self.desk.connection.execute_batch(sql)?)
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
-        self.desk.connection.prepare_cached("commit")?.execute([])?;
-        self.open = false;
+        if self.open {
+            self.desk.connection.prepare_cached("commit")?.execute([])?;
+            self.open = false;
+        }
         Ok(())
     }
 }
