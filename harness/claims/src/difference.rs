@@ -14,7 +14,7 @@ pub fn difference(before: &str, after: &str) -> Option<String> {
         (Ok(before), Ok(after)) => walk("", &before, &after, &mut places),
         _ => {
             for (left, right) in before.lines().zip(after.lines()).filter(|(left, right)| left != right) {
-                places.push(format!("`{}` → `{}`", short(left), short(right)));
+                line(left, right, &mut places);
             }
             if places.is_empty() {
                 places.push(format!("{} lines → {} lines", before.lines().count(), after.lines().count()));
@@ -28,6 +28,38 @@ pub fn difference(before: &str, after: &str) -> Option<String> {
         text.push_str(&format!("; and {more} more"));
     }
     Some(text)
+}
+
+/// Two lines that differ: as documents where they are some, else from where they part.
+fn line(left: &str, right: &str, places: &mut Vec<String>) {
+    match (serde_json::from_str::<Value>(left), serde_json::from_str::<Value>(right)) {
+        (Ok(before), Ok(after)) if are_alike(&before, &after) => walk("", &before, &after, places),
+        _ => {
+            let (left, right) = apart(left, right);
+            places.push(format!("`{}` → `{}`", short(&left), short(&right)));
+        }
+    }
+}
+
+/// Whether it makes sense to compare two documents part by part: two lists, or two objects that share a field.
+fn are_alike(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Array(_), Value::Array(_)) => true,
+        (Value::Object(left), Value::Object(right)) => left.keys().any(|name| right.contains_key(name)),
+        _ => false,
+    }
+}
+
+/// What two texts say from a little before where they part.
+fn apart(left: &str, right: &str) -> (String, String) {
+    const BEFORE: usize = 40;
+    let same = left.chars().zip(right.chars()).take_while(|(left, right)| left == right).count();
+    let cut = same.saturating_sub(BEFORE);
+    let rest = |text: &str| {
+        let rest: String = text.chars().skip(cut).collect();
+        if cut > 0 { format!("…{rest}") } else { rest }
+    };
+    (rest(left), rest(right))
 }
 
 fn walk(path: &str, before: &Value, after: &Value, places: &mut Vec<String>) {

@@ -166,6 +166,9 @@ fn answers_equal_but_for_ids_times_and_tokens_are_canonically_equal() {
         "no device ‹it› here: ‹token› ‹number›"
     );
     assert_eq!(masked("</users?email=a%40b.test>", &["a@b.test"]), "</users?email=‹it›>");
+    // A request with a time in it may meet a thing of just that time.
+    let time = "2030-01-14T06:25:09.764Z";
+    assert_eq!(masked(&format!("since {time}"), &[time]), masked(&format!("since {time}"), &[]));
 }
 
 #[test]
@@ -202,6 +205,13 @@ fn what_a_person_sees_of_a_difference_names_the_place() {
     assert_eq!(told("[1]", "[1,2]"), "the list gained 2");
     assert_eq!(told(r#"{"d":[{"s":"a"}]}"#, r#"{"d":[{"s":"b"}]}"#), "d[0].s: \"a\" → \"b\"");
     assert_eq!(difference("x", "x"), None);
+    // An answer with its headers: the body is a line, and a document.
+    assert_eq!(told("200\n\n[{\"a\":1}]", "200\n\n[{\"a\":2}]"), "[0].a: 1 → 2");
+    let long = "x".repeat(300);
+    assert_eq!(
+        told(&format!("{long}, you"), &format!("{long}, me")),
+        format!("`…{}, you` → `…{}, me`", "x".repeat(38), "x".repeat(38))
+    );
 }
 
 #[test]
