@@ -230,3 +230,31 @@ async fn received(request: Request) -> Answer<Request> {
     let body = collect(body, LIMIT).await?;
     Ok(Request::from_parts(parts, Body::from(body)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetproof_world::{Runtime, World};
+
+    /// Who knocks stands in his tenant's line once the tenant's token was seen, however many others were seen since.
+    #[test]
+    fn a_token_that_was_shown_is_known_by_its_tenant() {
+        Runtime::virtual_time().unwrap().block_on(async {
+            let app = Platform::open(Settings::free(World::simulated(1), None)).await.unwrap();
+            let asker = |token: &str| {
+                let shown = format!("Bearer {token}").parse().unwrap();
+                app.floor().asker(&app, &HeaderMap::from_iter([(header::AUTHORIZATION, shown)]))
+            };
+            assert_eq!(asker("one"), Asker::Anybody);
+            app.floor().know_tenant("one", "t1");
+            app.floor().know_tenant("two", "t2");
+            assert_eq!((asker("one"), asker("two")), (Asker::Tenant("t1".to_owned()), Asker::Tenant("t2".to_owned())));
+            // Whoever shows made-up tokens cannot fill the memory.
+            for number in 0..KNOWN {
+                app.floor().know_tenant(&number.to_string(), "t3");
+            }
+            assert!(app.floor().tenants.lock().unwrap().len() <= KNOWN);
+            assert_eq!(asker("one"), Asker::Anybody);
+        });
+    }
+}

@@ -177,6 +177,34 @@ fn what_makes_no_sense_is_refused_with_its_reason() {
     });
 }
 
+/// The last that is taken, and the first that is not.
+#[test]
+fn edges_are_where_they_are_said_to_be() {
+    with_platform(None, async |stage| {
+        let fleet = Fleet::of(&stage, 1).await;
+        let grows = |factor: f64| json!({ "rate": 5, "grows": { "factor": factor, "per": 1, "counting": "notified" } });
+        let x = |pace: Value| json!({ "x_fleetproof": pace });
+        let year = 365.0 * 86_400.0;
+        for (good, bad) in [
+            (json!({ "retries": 1000 }), json!({ "retries": 1001 })),
+            (x(json!({ "abort_above": 100 })), x(json!({ "abort_above": 100.0001 }))),
+            (x(json!({ "abort_above": 0 })), x(json!({ "abort_above": -0.0001 }))),
+            (x(json!({ "abort_above": 1, "abort_after": 1 })), x(json!({ "abort_above": 1, "abort_after": 0 }))),
+            (x(json!({ "timeout": year })), x(json!({ "timeout": year + 0.001 }))),
+            (x(json!({ "step_timeout": 0.001 })), x(json!({ "step_timeout": 0.0001 }))),
+            (x(json!({ "rate": 1 })), x(json!({ "rate": 0 }))),
+            (x(grows(1.0)), x(grows(0.999))),
+            (x(grows(1000.0)), x(grows(1000.001))),
+        ] {
+            assert_eq!(fleet.ask(&bad).await.status, 400, "{bad}");
+            // The same is not deployed twice at a time.
+            let deployment = fleet.deploy(&good).await;
+            let status = format!("{DEPLOYMENTS}/{deployment}/status");
+            assert_eq!(fleet.admin.put(&status, &json!({ "status": "aborted" })).await.status, 204, "{good}");
+        }
+    });
+}
+
 #[test]
 fn what_was_asked_for_is_shown() {
     with_platform(None, async |stage| {
@@ -212,6 +240,24 @@ fn a_rate_is_even_and_grows() {
         assert_eq!(fleet.told().await, [2]);
         wait(&stage, 500).await;
         assert_eq!(fleet.told().await, [2, 3]);
+    });
+}
+
+/// A phase counts devices, not attempts: who tries again takes no place of another, and needs none.
+#[test]
+fn who_tries_again_was_counted_already() {
+    with_platform(None, async |stage| {
+        let fleet = Fleet::of(&stage, 4).await;
+        let later = later(&stage, 3_600_000);
+        let phases = json!([{ "batch_size": 50 }, { "start_ts": later }]);
+        let deployment = fleet.deploy(&json!({ "phases": phases, "retries": 3 })).await;
+        assert_eq!(fleet.told().await, [0, 1]);
+        for _ in 0..3 {
+            assert_eq!(fleet.report(0, &deployment, "failure").await, 204);
+            assert_eq!(fleet.told().await, [0, 1], "one tries again, the other is in its attempt");
+        }
+        wait(&stage, 3_600_000).await;
+        assert_eq!(fleet.told().await, [0, 1, 2, 3]);
     });
 }
 

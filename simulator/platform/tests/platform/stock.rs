@@ -100,6 +100,20 @@ fn tags_are_changed_only_by_who_has_seen_them() {
         assert_eq!(admin.put(&format!("{path}/tags"), &json!([{ "name": "b", "value": "c" }])).await.status, 200);
         let shown = admin.get(&path).await.json();
         assert_eq!((value(&shown, "tags", "site"), value(&shown, "tags", "b")), (None, Some(&json!("c"))));
+        let many = |count: usize| {
+            json!((0..count).map(|n| json!({ "name": n.to_string(), "value": "x" })).collect::<Vec<_>>())
+        };
+        let long = |name: usize, value: usize| json!([{ "name": "n".repeat(name), "value": "v".repeat(value) }]);
+        for (tags, status) in [
+            (many(20), 200),
+            (many(21), 400),
+            (long(1024, 1024), 200),
+            (long(1025, 1), 400),
+            (long(1, 1025), 400),
+            (long(0, 1), 400),
+        ] {
+            assert_eq!(admin.put(&format!("{path}/tags"), &tags).await.status, status, "{tags}");
+        }
     });
 }
 
@@ -110,10 +124,14 @@ fn searches_find_what_meets_all_terms() {
         let ids: Vec<_> = devices.iter().map(|(id, _)| id.clone()).collect();
         let sorted = |order: &str| json!([{ "scope": "inventory", "attribute": "n", "order": order }]);
         assert_eq!(found(&admin, &json!({})).await, chosen(&devices, &[0, 1, 2]));
-        assert_eq!(
-            found(&admin, &json!({ "sort": sorted("desc") })).await,
-            [ids[2].clone(), ids[1].clone(), ids[0].clone()]
-        );
+        // Both ways: one of them could be the order in which they came.
+        assert_eq!(found(&admin, &json!({ "sort": sorted("asc") })).await, ids);
+        let backwards: Vec<_> = ids.iter().rev().cloned().collect();
+        assert_eq!(found(&admin, &json!({ "sort": sorted("desc") })).await, backwards);
+        for (text, expected) in [("TRUE", vec![0, 2]), ("true", vec![0, 2]), ("nowhere", vec![])] {
+            assert_eq!(found(&admin, &json!({ "text": text })).await, chosen(&devices, &expected), "{text}");
+        }
+        assert_eq!(found(&admin, &json!({ "text": ids[1] })).await, ids[1..2], "by its id");
         assert_eq!(found(&admin, &json!({ "page": 2, "per_page": 2 })).await, chosen(&devices, &[0, 1, 2])[2..]);
         for (filters, expected) in [
             (json!([term("inventory", "even", "$eq", json!("true"))]), vec![0, 2]),
@@ -137,8 +155,10 @@ fn searches_find_what_meets_all_terms() {
         );
         let bad = json!({ "filters": [term("inventory", "n", "$in", json!(1))] });
         assert_eq!(admin.post(&format!("{FILTERS}/search"), &bad).await.status, 400);
-        let listed = admin.get(&format!("{DEVICES}?even=true&sort=n:desc")).await.json();
-        assert_eq!((&listed[0]["id"], &listed[1]["id"]), (&json!(ids[2]), &json!(ids[0])));
+        for (sort, [first, second]) in [("n:desc", [2, 0]), ("n:asc", [0, 2]), ("n", [0, 2])] {
+            let listed = admin.get(&format!("{DEVICES}?even=true&sort={sort}")).await.json();
+            assert_eq!((&listed[0]["id"], &listed[1]["id"]), (&json!(ids[first]), &json!(ids[second])), "{sort}");
+        }
         let known = admin.get(&format!("{FILTERS}/attributes")).await.json();
         assert!(known.as_array().unwrap().contains(&json!({ "name": "n", "scope": "inventory", "count": 3 })));
     });
@@ -268,5 +288,8 @@ fn releases_gather_the_artifacts_of_a_name_within_the_room_there_is() {
         bring(&stage, &admin, &artifact).await;
         let usage = admin.get("/api/management/v1/deployments/limits/storage").await.json();
         assert_eq!(usage, json!({ "limit": 20_000, "usage": artifact.len() }));
+        assert_eq!(stage.operator().put(&limit, &json!({ "limit": -1 })).await.status, 400);
+        assert_eq!(stage.operator().put(&limit, &json!({ "limit": 0 })).await.status, 204, "none");
+        bring(&stage, &admin, &version("v5")).await;
     });
 }

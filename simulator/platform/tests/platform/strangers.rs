@@ -26,6 +26,7 @@ fn rows() -> Vec<Row> {
     vec![
         ("GET", "{M2}/devauth/devices/{device}", none(), 200, 404, ""),
         ("GET", "{M2}/devauth/devices?id={device}", none(), 200, 200, ""),
+        ("GET", "{M2}/devauth/devices?id[$ne]=1", none(), 200, 200, ""),
         ("POST", "{M2}/devauth/devices/search", json!({ "id": ["{device}"] }), 200, 200, ""),
         ("GET", "{M2}/devauth/devices/{device}/auth/{set}/status", none(), 200, 404, ""),
         ("DELETE", "{M2}/devauth/tokens/{set}", none(), 204, 204, "update/device"),
