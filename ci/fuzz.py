@@ -155,12 +155,12 @@ class Platform:
         self.alive(caller)
 
     def alive(self, caller):
-        """Whether the caller still gets in; makes sure that it does."""
+        """Whether the caller still gets in, a person as the admin that she was; makes sure that it does."""
         ways = {
             "operator": ("GET", "/api/internal/v1/tenantadm/tenants"),
             "device": ("GET", "/api/devices/v1/deployments/artifacts?release_name=x&device_type=y"),
         }
-        method, path = ways.get(caller, ("GET", MANAGEMENT + "/v1/useradm/users/me"))
+        method, path = ways.get(caller, ("GET", MANAGEMENT + "/v2/useradm/roles"))
         if self.ask(caller, method, path).status_code == 200:
             return
         self.tokens[caller] = self.login(caller)
