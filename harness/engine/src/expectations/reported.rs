@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const EXPECTED: &str = "the platform shows of every device what is true of it";
 
 /// Compares, device by device, what it runs and how each of its updates ended with what the platform shows. While some
-/// are still busy it cannot hold, so that the platform is asked for the `last` look only.
+/// are still busy it cannot hold: the platform is asked then in the `last` look only, which has to tell everything.
 pub(super) async fn look(run: &Run, devices: &[Located<String>], last: bool) -> Result<Seen> {
     let devices = run.devices(devices);
     let busy = if last { Vec::new() } else { busy(run, &devices) };

@@ -23,7 +23,7 @@ pub(crate) struct PublicKey {
 
 enum Kind {
     Rsa(Box<rsa::RsaPublicKey>),
-    /// The point, uncompressed (SEC 1, 2.3.3). `p256` reads it, and `ring` verifies in a third of the time that `p256` takes.
+    /// The point, uncompressed (SEC 1, 2.3.3). `p256` reads it, `ring` verifies with it.
     P256(Box<[u8]>),
     Ed25519(Box<ed25519_dalek::VerifyingKey>),
 }

@@ -236,7 +236,8 @@ mod tests {
     use super::*;
     use fleetproof_world::{Runtime, World};
 
-    /// Who knocks stands in his tenant's line once the tenant's token was seen, however many others were seen since.
+    /// Who knocks stands in his tenant's line once the tenant's token was seen, and others beside it; what is remembered
+    /// is bounded.
     #[test]
     fn a_token_that_was_shown_is_known_by_its_tenant() {
         Runtime::virtual_time().unwrap().block_on(async {
@@ -249,7 +250,6 @@ mod tests {
             app.floor().know_tenant("one", "t1");
             app.floor().know_tenant("two", "t2");
             assert_eq!((asker("one"), asker("two")), (Asker::Tenant("t1".to_owned()), Asker::Tenant("t2".to_owned())));
-            // Whoever shows made-up tokens cannot fill the memory.
             for number in 0..KNOWN {
                 app.floor().know_tenant(&number.to_string(), "t3");
             }
