@@ -169,6 +169,27 @@ mod tests {
         assert_eq!(tokens.verify(&token, 999), None);
     }
 
+    /// What a client finds that reads them, as agents and browsers do.
+    #[test]
+    fn tokens_say_what_the_vendors_say() {
+        let body = |claims: &Claims| {
+            let token = tokens(1).sign(claims).unwrap();
+            let body = BASE64.decode(token.split('.').nth(1).unwrap()).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap()
+        };
+        assert_eq!(
+            body(&Claims::of_device("set", "device", "tenant", 1_000)),
+            serde_json::json!({"jti": "set", "sub": "device", "iat": 1_000, "nbf": 1_000, "exp": 1_000 + LIFETIME_S,
+                "iss": "Mender", "mender.device": true, "mender.tenant": "tenant", "mender.plan": "enterprise",
+                "mender.trial": false}),
+        );
+        assert_eq!(
+            body(&Claims::of_user("session", "user", "tenant", 1_000, 60)),
+            serde_json::json!({"jti": "session", "sub": "user", "iat": 1_000, "nbf": 1_000, "exp": 1_060,
+                "iss": "mender.useradm", "scp": "mender.*", "mender.user": true, "mender.tenant": "tenant"}),
+        );
+    }
+
     #[test]
     fn forged_tokens_are_refused() {
         let ours = tokens(1);

@@ -120,7 +120,9 @@ fn a_whole_update() {
         assert_eq!(posted.json()["id"], json!(deployment));
         assert_eq!(device.get(old).await.status, 400);
 
-        let uri = offer["artifact"]["source"]["uri"].as_str().unwrap();
+        let source = &offer["artifact"]["source"];
+        assert_eq!(source["method"], json!("GET"), "the devices' link says how");
+        let uri = source["uri"].as_str().unwrap();
         assert_eq!(follow(&stage, uri, None).await.body, artifact);
         let rest = follow(&stage, uri, Some("bytes=100-")).await;
         assert_eq!((rest.status, &rest.body[..]), (206, &artifact[100..]));
