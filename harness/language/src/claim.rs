@@ -275,6 +275,7 @@ impl Claim {
             let Some(Key { word, shape: Shape::Block(block), .. }) = Self::BLOCK.key(meant) else { continue };
             reader.seen.claimed.push(word);
             let at = crate::reader::At::new(word, entry.key_span, Shape::Block(block));
+            reader.seen.wording.keep(entry.key_span, &entry.value, |_| false);
             if let Some(parameters) = reader.entries(&entry.value, &at, block)
                 && let Some(value) = Self::read(word, &parameters, reader)
             {

@@ -38,6 +38,7 @@ mod suggest;
 mod template;
 mod tree;
 mod trouble;
+mod wording;
 mod words;
 
 pub use check::{check, read};
@@ -62,6 +63,7 @@ pub use step::{
 };
 pub use strain::{CallLoad, KnockLoad, Load, Measure, Quotas};
 pub use template::Scalar;
+pub use wording::Wording;
 pub use words::{
     Counting, Limit, Method, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role, RolloutEnd,
     RolloutState, Row, Starts, Surface, Target,

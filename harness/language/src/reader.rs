@@ -11,6 +11,7 @@ use crate::step::Expect;
 use crate::suggest::{self, short};
 use crate::template::{Late, Scalar};
 use crate::tree::{Entry, Kind, Node, Plain};
+use crate::wording::Wording;
 use crate::words::Starts;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub(crate) struct Seen {
     pub(crate) unknown_claim: bool,
     /// A step or a claim could not be read.
     pub(crate) broken_steps: bool,
+    /// How steps and claims are written.
+    pub(crate) wording: Wording,
 }
 
 /// Where a value stands: under which word, and what shape it must have.

@@ -11,6 +11,7 @@ use crate::source::{Located, Span, Table};
 use crate::sources::{FileId, Sources};
 use crate::template::{self, Filled, Known, Late, Scalar};
 use crate::tree::{Entry, Kind, Node};
+use crate::wording::Wording;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More runs than these are not made of one file.
@@ -161,6 +162,7 @@ pub struct Script {
     file: FileId,
     /// The first combination, filled in with the first value of everything that is drawn.
     first: Scenario,
+    wording: Wording,
     /// The tree, if anything in it is filled in.
     root: Option<Node>,
     rows: Vec<Row>,
@@ -193,7 +195,7 @@ impl Script {
         if row.0.is_empty() { name.clone() } else { format!("{name} [{}]", row.name()) }
     }
 
-    /// The scenario of a combination, filled in with what a seed drew for `vars`.
+    /// The scenario of a combination, filled in with what a seed drew for `vars`, and how its steps and claims are written.
     ///
     /// # Errors
     /// What is wrong with it with just these values.
@@ -203,8 +205,8 @@ impl Script {
         row: &Row,
         seed: u64,
         drawn: &BTreeMap<String, Scalar>,
-    ) -> Result<Scenario, Vec<Diagnostic>> {
-        let Some(root) = &self.root else { return Ok(self.first.clone()) };
+    ) -> Result<(Scenario, Wording), Vec<Diagnostic>> {
+        let Some(root) = &self.root else { return Ok((self.first.clone(), self.wording.clone())) };
         let values = self.first.vars.iter().filter_map(|(name, var)| match &var.value {
             Var::Value(value) => Some((name.value.clone(), value.value.clone())),
             _ => None,
@@ -212,12 +214,12 @@ impl Script {
         let mut values: BTreeMap<String, Scalar> = values.collect();
         values.extend(drawn.clone());
         let known = known(root, &self.first.vars, row, seed, values);
-        let (scenario, mut mistakes) = read_filled(sources, self.file, root, &known);
+        let (scenario, wording, mut mistakes) = read_filled(sources, self.file, root, &known);
         mistakes.sort_by(|a, b| (a.span, &a.code, &a.message).cmp(&(b.span, &b.code, &b.message)));
         match scenario {
             Some(mut scenario) if mistakes.is_empty() => {
                 scenario.scenario.value = self.name(row);
-                Ok(scenario)
+                Ok((scenario, wording))
             }
             _ => Err(mistakes),
         }
@@ -254,17 +256,17 @@ pub(crate) fn read(sources: &Sources, file: FileId, root: &Node) -> (Option<Scri
     let (mut first, mut seen) = (None, BTreeSet::new());
     for (number, (row, values)) in fillings(&rows, &vars).into_iter().enumerate() {
         let known = known(root, &vars, row, row.seed().unwrap_or(1), values);
-        let (scenario, found) = read_filled(sources, file, root, &known);
+        let (scenario, wording, found) = read_filled(sources, file, root, &known);
         mistakes.extend(found.into_iter().filter(|it| seen.insert((it.span, it.code.clone(), it.message.clone()))));
         if number == 0 {
-            first = scenario;
+            first = scenario.map(|scenario| (scenario, wording));
         }
         if !is_filled {
             break;
         }
     }
     let root = (is_filled || !rows[0].0.is_empty()).then(|| root.clone());
-    (first.map(|first| Script { file, first, root, rows }), mistakes)
+    (first.map(|(first, wording)| Script { file, first, wording, root, rows }), mistakes)
 }
 
 /// The ways in which a file is looked at: each combination, and each value of each variable once.
@@ -289,7 +291,12 @@ fn fillings<'r>(rows: &'r [Row], vars: &Table<Var>) -> Vec<(&'r Row, BTreeMap<St
 }
 
 /// Fills the tree in and reads it.
-fn read_filled(sources: &Sources, file: FileId, root: &Node, known: &Known) -> (Option<Scenario>, Vec<Diagnostic>) {
+fn read_filled(
+    sources: &Sources,
+    file: FileId,
+    root: &Node,
+    known: &Known,
+) -> (Option<Scenario>, Wording, Vec<Diagnostic>) {
     let mut filled = Filled::default();
     let root = if sources.text(file).contains("{{") { fill_file(root, known, &mut filled) } else { root.clone() };
     let seed = known.values.get("run.seed").and_then(|seed| seed.text.parse().ok()).unwrap_or(1);
@@ -313,7 +320,7 @@ fn read_filled(sources: &Sources, file: FileId, root: &Node, known: &Known) -> (
             mistake.label = format!("{}, filled in with `{}`", mistake.label, crate::suggest::short(text));
         }
     }
-    (scenario, mistakes)
+    (scenario, seen.wording, mistakes)
 }
 
 /// Fills everything but what filling comes from.

@@ -45,6 +45,11 @@ macro_rules! verbs {
                 match self { $(Self::$variant(_) => $word),* }
             }
 
+            /// Whether what stands under this word of a step is told by lines of its own: steps and claims.
+            fn is_apart(verb: &str, word: &str) -> bool {
+                matches!(word, "steps" | "branches") || verb == "expect" && Claim::BLOCK.key(word).is_some()
+            }
+
             /// Where its parameters stand.
             #[must_use]
             pub const fn parameters(&self) -> crate::source::Span {
@@ -62,10 +67,14 @@ macro_rules! verbs {
                         _ => None,
                     });
                 }
-                let step = match &node.kind {
-                    Kind::Block(entries) if entries.len() == 1 => steps.pop().flatten(),
-                    _ => None,
-                };
+                let mut step = None;
+                if let Kind::Block(entries) = &node.kind
+                    && let [entry] = entries.as_slice()
+                {
+                    let is_apart = |word: &str| Step::is_apart(&entry.key, word);
+                    reader.seen.wording.keep(entry.key_span, &entry.value, is_apart);
+                    step = steps.pop().flatten();
+                }
                 reader.seen.broken_steps |= step.is_none();
                 step
             }

@@ -61,7 +61,7 @@ impl Node {
 }
 
 /// The core schema of YAML 1.2.
-fn resolve(text: &str) -> Plain {
+pub(crate) fn resolve(text: &str) -> Plain {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Plain::Nothing,
         "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Plain::YesNo,

@@ -55,7 +55,7 @@ fn drawn(version: &str, lag: &str) -> BTreeMap<String, Scalar> {
 }
 
 fn filled(sources: &Sources, script: &Script, row: &MatrixRow) -> Scenario {
-    script.fill(sources, row, 7, &drawn("2.10", "4")).unwrap()
+    script.fill(sources, row, 7, &drawn("2.10", "4")).unwrap().0
 }
 
 #[test]
@@ -99,6 +99,24 @@ fn what_a_fragment_declares_is_told_apart_by_its_use() {
     }
     assert_ne!(spans[0], spans[1]);
     assert_eq!(it.all_steps().len(), 14);
+}
+
+#[test]
+fn steps_and_claims_are_worded_as_they_were_filled_in() {
+    let (sources, script) = script(USER);
+    let (it, wording) = script.fill(&sources, &script.rows()[0], 7, &drawn("2.10", "4")).unwrap();
+    assert_eq!(wording.of(it.steps[0].span), r#"{ text: "seed 7, key {{ token }}" }"#);
+    assert_eq!(wording.of(it.steps[1].span), "", "branches have lines of their own");
+    let Step::Parallel(parallel) = &it.steps[1].value else { panic!() };
+    for (branch, fleet, patience) in [(0, "hvac", "60s"), (1, "lifts", "90s")] {
+        let Step::Use(used) = &parallel.branches[branch][0].value else { panic!() };
+        let due = format!("{{ artifact: v2, devices: [{fleet}], name: rollout }}");
+        assert_eq!(wording.of(used.steps[0].span), due);
+        let Step::Expect(expect) = &used.steps[2].value else { panic!() };
+        assert_eq!(wording.of(used.steps[2].span), format!("{{ within: {patience} }}"), "without its claims");
+        let due = format!(r#"{{ devices: [{fleet}], version: "2.10" }}"#);
+        assert_eq!(wording.of(expect.claims[0].span), due);
+    }
 }
 
 #[test]

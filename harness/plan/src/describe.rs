@@ -60,11 +60,25 @@ impl Plan {
         Ok(())
     }
 
+    /// A step on one line: as it is written, but for those that say best how they hold others.
+    fn line(&self, step: &Located<Step>) -> String {
+        match &step.value {
+            Step::Repeat(it) => format!("repeat, {} rounds", it.times.value),
+            Step::Parallel(it) => format!("parallel, {} branches", it.branches.len()),
+            Step::Use(it) => {
+                let with: Vec<String> =
+                    it.with.iter().map(|(name, value)| format!("{}: {}", name.value, value.text)).collect();
+                format!("use {} {{ {} }}", it.fragment.value, with.join(", ")).replace("{  }", "{}")
+            }
+            other => said(other.verb(), self.wording.of(step.span)),
+        }
+    }
+
     /// Steps with their numbers; those inside others under them.
     fn write_steps(&self, out: &mut String, steps: &[Located<Step>], under: &str) -> std::fmt::Result {
         for (number, step) in (1..).zip(steps) {
             let number = format!("{under}{number}");
-            writeln!(out, "    {number:>5}  {}{}", step.verb(), about(step))?;
+            writeln!(out, "    {number:>5}  {}", self.line(step))?;
             match &step.value {
                 Step::Parallel(it) => {
                     for (branch, steps) in (1..).zip(&it.branches) {
@@ -81,13 +95,13 @@ impl Plan {
             }
             let Step::Expect(expect) = &step.value else { continue };
             for claim in &expect.claims {
-                write!(out, "           - {}", claim.name())?;
+                write!(out, "           - {}", said(claim.name(), self.wording.of(claim.span)))?;
                 if let Some(compiled) = self.attempts.get(&claim.span) {
                     let (attempts, exempt) = (compiled.attempts.len(), compiled.exempt.len());
                     let attempted = compiled.operations - exempt - compiled.uncovered.len();
                     write!(
                         out,
-                        ": {attempts} attempts on {attempted} of {} operations, {exempt} exempt",
+                        "\n             {attempts} attempts on {attempted} of {} operations, {exempt} exempt",
                         compiled.operations
                     )?;
                     for operation in &compiled.uncovered {
@@ -101,16 +115,7 @@ impl Plan {
     }
 }
 
-/// What is worth a word beside the verb of a step that holds others.
-fn about(step: &Step) -> String {
-    match step {
-        Step::Repeat(it) => format!(", {} rounds", it.times.value),
-        Step::Parallel(it) => format!(", {} branches", it.branches.len()),
-        Step::Use(it) => {
-            let with: Vec<String> =
-                it.with.iter().map(|(name, value)| format!("{}: {}", name.value, value.text)).collect();
-            format!(" {} {{ {} }}", it.fragment.value, with.join(", ")).replace("{  }", "{}")
-        }
-        _ => String::new(),
-    }
+/// A word and what stands under it, as YAML.
+fn said(word: &str, parameters: &str) -> String {
+    if parameters.is_empty() { word.to_owned() } else { format!("{word}: {parameters}") }
 }

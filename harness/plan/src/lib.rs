@@ -13,7 +13,7 @@ pub use population::{PlannedDevice, Population, canary};
 pub use rows::{Orders, plans};
 
 use fleetproof_claims::model::{Compiled, Surfaces};
-use fleetproof_language::{Scenario, Span};
+use fleetproof_language::{Scenario, Span, Wording};
 use fleetproof_world::Seeds;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,6 +60,8 @@ pub struct Plan {
     pub surfaces: Arc<Surfaces>,
     /// The attempts behind each claim that makes some, by where the claim stands.
     pub attempts: BTreeMap<Span, Compiled>,
+    /// How the steps and claims are written; of no use but to be shown.
+    pub wording: Wording,
     /// The combination of the matrix that this is: axis and value, in the order of the file.
     pub row: Vec<(String, String)>,
     /// What the seed drew for variables.
@@ -80,8 +82,8 @@ pub fn plan(
     let population = Population::draw(&scenario, &seeds(&scenario, seed));
     let attempts = attempts::compile(&scenario, &surfaces);
     let skipped = missing(&scenario, capabilities, clock);
-    let (row, drawn) = (Vec::new(), BTreeMap::new());
-    Plan { scenario, seed, clock, population, surfaces, attempts, row, drawn, skipped }
+    let (wording, row, drawn) = (Wording::default(), Vec::new(), BTreeMap::new());
+    Plan { scenario, seed, clock, population, surfaces, attempts, wording, row, drawn, skipped }
 }
 
 impl Plan {

@@ -46,9 +46,10 @@ fn one(script: &Script, sources: &Sources, row: &MatrixRow, orders: &Orders<'_>)
     let seeds = named_seeds(&script.name(row), seed).child("vars");
     let drawn: BTreeMap<String, Scalar> =
         vars.iter().filter_map(|(name, var)| Some((name.value.clone(), draw(&var.value, name, &seeds)?))).collect();
-    let scenario = script.fill(sources, row, seed, &drawn)?;
+    let (scenario, wording) = script.fill(sources, row, seed, &drawn)?;
     let mut plan = plan(Arc::new(scenario), orders.capabilities, orders.surfaces.clone(), seed, orders.clock);
     plan.skipped = passed_over(row, orders).or(plan.skipped);
+    plan.wording = wording;
     plan.row = row.0.iter().map(|(axis, value)| (axis.clone(), value.text.clone())).collect();
     plan.drawn = drawn.into_iter().map(|(name, value)| (name, value.text)).collect();
     Ok(plan)
