@@ -218,6 +218,24 @@ fn a_filter_deployment_takes_in_who_matches_until_it_is_full() {
 }
 
 #[test]
+fn a_filter_changes_its_name_but_takes_none_that_is_taken() {
+    with_platform(None, async |stage| {
+        let (admin, _) = three(&stage).await;
+        let terms = |least: u32| json!([term("inventory", "n", "$gte", json!(least))]);
+        let keep = async |name: &str| id_in(&admin.post(FILTERS, &json!({ "name": name, "terms": terms(1) })).await);
+        let (one, _) = (keep("one").await, keep("other").await);
+        let path = format!("{FILTERS}/{one}");
+        let change = async |name: &str| admin.put(&path, &json!({ "name": name, "terms": terms(2) })).await.status;
+        let show = async || admin.get(&path).await.json();
+        assert_eq!(change("other").await, 409);
+        assert_eq!((&show().await["name"], &show().await["terms"]), (&json!("one"), &terms(1)));
+        assert_eq!(change("one").await, 204, "its own is not taken");
+        assert_eq!(change("third").await, 204);
+        assert_eq!((&show().await["name"], &show().await["terms"]), (&json!("third"), &terms(2)));
+    });
+}
+
+#[test]
 fn a_role_narrowed_to_a_group_reaches_that_group_only() {
     with_platform(None, async |stage| {
         let (admin, devices) = three(&stage).await;
@@ -268,6 +286,13 @@ fn releases_gather_the_artifacts_of_a_name_within_the_room_there_is() {
         let releases = "/api/management/v2/deployments/deployments/releases";
         assert_eq!(admin.get(&format!("{releases}?sort=name:desc")).await.json()[0]["name"], "v3");
         assert_eq!(admin.get(&format!("{releases}?sort=size:asc")).await.status, 400);
+        let tags = |count: usize, length: usize| json!((0..count).map(|n| format!("{n:0length$}")).collect::<Vec<_>>());
+        let cases = [(20, 1024, 204), (21, 2, 400), (1, 1025, 400), (0, 1, 204)];
+        for (count, length, status) in cases {
+            let told = admin.put(&format!("{releases}/v3/tags"), &tags(count, length)).await;
+            assert_eq!(told.status, status, "{count} of {length}");
+        }
+        assert_eq!(admin.put(&format!("{releases}/v3/tags"), &json!([""])).await.status, 400);
         assert_eq!(admin.put(&format!("{releases}/v2/tags"), &json!(["Stable", "eu"])).await.status, 204);
         assert_eq!(admin.send("PATCH", &format!("{releases}/v2"), Some(&json!({ "notes": "good" }))).await.status, 204);
         let shown = admin.get(&format!("{releases}/v2")).await.json();

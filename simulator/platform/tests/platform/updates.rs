@@ -306,6 +306,9 @@ fn artifacts_are_read_before_they_are_taken() {
         assert!(used > good.len() as u64);
         assert_eq!(admin.put(&format!("{ARTIFACTS}/{id}"), &json!({ "description": "new" })).await.status, 204);
         assert_eq!(admin.get(&format!("{ARTIFACTS}?description=new")).await.json().as_array().unwrap().len(), 1);
+        let boards = admin.get(&format!("{ARTIFACTS}?device_type=board")).await.json();
+        assert_eq!(boards.as_array().unwrap().len(), 1);
+        assert_eq!(boards[0]["device_types_compatible"], json!(["board"]));
         assert_eq!(
             admin.get("/api/management/v2/deployments/artifacts?name=v*").await.json().as_array().unwrap().len(),
             2
