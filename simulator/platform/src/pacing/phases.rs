@@ -116,7 +116,7 @@ impl Phases {
                     Some(u64::try_from(u128::from(devices) * u128::from(share) / 100).unwrap_or(u64::MAX))
                 }
             };
-            if size == Some(0) || (size.is_none() && taken >= devices && devices > 0 && number > 1) {
+            if size == Some(0) || (size.is_none() && taken >= devices && devices > 0) {
                 return Err(PhaseError::Empty(number));
             }
             taken = taken.saturating_add(size.unwrap_or(0));

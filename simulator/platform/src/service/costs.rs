@@ -109,6 +109,16 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    #[test]
+    fn ids_of_both_forms_name_a_thing_and_long_words_do_not() {
+        for id in ["0123456789abcdef01234567", "01234567-89ab-4def-8123-456789abcdef"] {
+            assert!(names_a_thing(&format!("/api/management/v1/things/{id}")), "{id}");
+        }
+        for word in ["deployments-that-are-paused", "0123456789abcdef"] {
+            assert!(!names_a_thing(&format!("/api/management/v1/{word}")), "{word}");
+        }
+    }
+
     /// Every operation has a kind, and which is which can be read here.
     #[test]
     fn every_operation_has_its_kind() {
