@@ -4,3 +4,4 @@
 //! streams and in tables.
 
 pub mod policy;
+pub mod shadows;
