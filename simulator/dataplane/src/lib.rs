@@ -5,4 +5,5 @@
 
 pub mod broker;
 pub mod policy;
+pub mod shadows;
 pub mod topics;
