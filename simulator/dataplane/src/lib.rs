@@ -4,6 +4,8 @@
 //! streams and in tables.
 
 pub mod broker;
+pub mod jobs;
+pub mod pacing;
 pub mod policy;
 pub mod shadows;
 pub mod topics;
