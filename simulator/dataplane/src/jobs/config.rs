@@ -61,7 +61,7 @@ impl FailureType {
 /// `jobExecutionsRolloutConfig`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutConfig {
-    /// Executions a minute, at most.
+    /// Executions a minute, at most: also of a rate that grows, or begins, beyond it.
     pub maximum_per_minute: Option<u32>,
     /// How the rate grows.
     pub exponential: Option<ExponentialRate>,
@@ -84,16 +84,6 @@ impl RolloutConfig {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, JobError> {
         let maximum_per_minute = small(fields.whole("maximumPerMinute", 1..=i64::from(u32::MAX))?);
         let exponential = fields.object("exponentialRate")?.map(|rate| ExponentialRate::read(&rate)).transpose()?;
-        if let (Some(most), Some(rate)) = (maximum_per_minute, exponential)
-            && rate.base_per_minute > most
-        {
-            let bound = format!("at most maximumPerMinute ({most})");
-            return Err(JobError::invalid(
-                fields.path("exponentialRate.baseRatePerMinute"),
-                bound,
-                rate.base_per_minute,
-            ));
-        }
         Ok(Self { maximum_per_minute, exponential })
     }
 

@@ -316,7 +316,7 @@ impl Execution {
         )
     }
 
-    /// Attempts that may follow this one: after its end, if it has ended so; else whichever way it will.
+    /// Attempts that may follow this one: after the end it had, or, while it has none, after the end that allows most.
     #[must_use]
     pub fn retries_left(&self, job: &Job) -> u32 {
         let ended = u32::from(self.miss().is_some());
@@ -324,6 +324,7 @@ impl Execution {
             |miss| self.rules(job, miss).map(|(rule, used)| rule.retries.saturating_add(ended).saturating_sub(used));
         match self.miss() {
             Some(miss) => left(miss).max().unwrap_or(0),
+            None if self.status.is_terminal() => 0,
             None => left(Miss::Failed).chain(left(Miss::TimedOut)).max().unwrap_or(0),
         }
     }

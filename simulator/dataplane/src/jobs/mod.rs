@@ -8,6 +8,7 @@
 //! | [`desk`] | what is done with a request of a thing, and what is pushed |
 //! | [`topics`], [`http`] | the two envelopes: MQTT topics and HTTPS paths |
 //! | [`rollout`] | who gets an execution when, abort, schedule, completion |
+//! | [`events`] | what an account that wants to know is told of its jobs |
 //! | [`ota`] | the document and the self-test of a FreeRTOS update |
 //! | [`defect`] | mistakes that can be planted |
 //!
@@ -19,6 +20,7 @@ pub mod config;
 pub mod defect;
 pub mod desk;
 pub mod error;
+pub mod events;
 pub mod execution;
 mod fields;
 pub mod http;

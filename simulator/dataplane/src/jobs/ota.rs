@@ -346,7 +346,3 @@ pub fn guard(details: &BTreeMap<String, String>, running: u32, is_pending_commit
         _ => Guard::SelfTest,
     }
 }
-
-#[cfg(test)]
-#[path = "ota_tests.rs"]
-mod tests;

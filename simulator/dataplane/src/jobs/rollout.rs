@@ -219,7 +219,3 @@ pub fn stopped(job: &Job, stop: Stop, executions: &[Execution], moment: &Moment)
     let of_job = executions.iter().filter(|one| one.job_id == job.id);
     of_job.filter_map(|one| one.cancel(moment, job, force).ok()).collect()
 }
-
-#[cfg(test)]
-#[path = "rollout_tests.rs"]
-mod tests;
