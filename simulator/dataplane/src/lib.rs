@@ -4,4 +4,5 @@
 //! streams and in tables.
 
 pub mod policy;
+pub mod provisioning;
 pub mod shadows;
