@@ -7,5 +7,6 @@ pub mod broker;
 pub mod jobs;
 pub mod pacing;
 pub mod policy;
+pub mod provisioning;
 pub mod shadows;
 pub mod topics;
