@@ -1,7 +1,5 @@
 //! Two accounts, certificates with allow-lists, clients whose packets are values.
 
-#![expect(dead_code, reason = "each test binary uses a part")]
-
 use bytes::Bytes;
 use fleetproof_dataplane::broker::{
     AccountId, Broker, Closed, ConnectionId, Defect, Notice, Outcome, Principal, Quotas, Reason, Rules, Status,
