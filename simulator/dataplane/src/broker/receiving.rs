@@ -55,6 +55,7 @@ impl Account {
             Packet::Disconnect(disconnect) => self.goodbye(turn, id, &disconnect),
             // The rest is the server's to say, or belongs to QoS 2, or comes a second time.
             Packet::Connect(_)
+            | Packet::Auth(_)
             | Packet::ConnAck(_)
             | Packet::PubRec(_)
             | Packet::PubRel(_)
