@@ -4,6 +4,7 @@
 //! * [`codec`]: packets out of a stream of bytes and into one. What comes in is checked by every rule that can be checked on
 //!   one packet alone (`strict.rs`, `read.rs`); what goes out may break them (`write.rs`).
 //! * [`fault`]: what is wrong, the statement of the specification, the reason code.
+//! * [`session`]: the client's side of a session: what to send and what happened, without a stream.
 //!
 //! Nothing here knows a clock, a random number or a socket: bytes come in, packets come out, and the other way round.
 
@@ -11,9 +12,11 @@ pub mod codec;
 pub mod fault;
 pub mod packet;
 mod read;
+pub mod session;
 mod strict;
 mod write;
 
 pub use codec::Codec;
 pub use fault::{Fault, Kind};
 pub use packet::{Packet, Qos, Version};
+pub use session::Session;

@@ -494,6 +494,9 @@ fn check_value(id: u8, form: Form, value: &Value, version: Version) -> Result<()
         (Form::Text, Value::Text(topic)) if id == id::RESPONSE_TOPIC && topic.contains(['+', '#']) => {
             return Err(RESPONSE_TOPIC.broken(version));
         }
+        (Form::Text, Value::Text(topic)) if id == id::RESPONSE_TOPIC && topic.is_empty() => {
+            return Err(EMPTY_TOPIC.broken(version));
+        }
         _ => return Ok(()),
     };
     Err(Fault::plain(Kind::Protocol, wrong))

@@ -272,6 +272,7 @@ fn properties() {
     // Values.
     refused(Server(V5), 0x30, &publish(b"\x01\x02"), "", 0x82);
     refused(Server(V5), 0x30, &publish(b"\x08\0\x01#"), "MQTT-3.3.2-14", 0x82);
+    refused(Server(V5), 0x30, &publish(b"\x08\0\0"), "MQTT-4.7.3-1", 0x90);
     // The identifier of a subscription: from servers only, and there as often as it takes.
     refused(Server(V5), 0x30, &publish(b"\x0b\x01"), "MQTT-3.3.4-6", 0x82);
     taken(Client(V5), 0x30, &publish(b"\x0b\x01\x0b\x02"));

@@ -2,6 +2,7 @@
 //! MQTT packets: what is written is read again, what breaks a rule is refused by its statement, and `rumqttc` agrees.
 
 mod faults;
+mod opinion;
 mod packets;
 mod referee;
 
