@@ -29,6 +29,30 @@ const fn return_code(code: u8) -> u8 {
     }
 }
 
+/// A client that is let in.
+struct Admitted {
+    client_id: Arc<str>,
+    facts: Arc<Facts>,
+    rules: Arc<dyn Rules>,
+}
+
+/// A client that is not let in.
+struct Denied {
+    code: u8,
+    /// Whether the account knows its certificate.
+    known: bool,
+}
+
+impl Denied {
+    const fn known(code: u8) -> Self {
+        Self { code, known: true }
+    }
+
+    const fn stranger() -> Self {
+        Self { code: code::NOT_AUTHORIZED, known: false }
+    }
+}
+
 /// A client that knocks.
 pub(super) struct Knock<'a> {
     pub(super) connection: ConnectionId,
@@ -40,9 +64,9 @@ pub(super) struct Knock<'a> {
 impl Account {
     pub(super) fn connect(&mut self, turn: &mut Turn<'_>, knock: Knock<'_>) {
         let client_id = self.client_id(turn, &knock);
-        let (code, known) = match self.admit(turn, &knock, &client_id) {
-            Ok((client_id, facts, rules)) => return self.welcome(turn, knock, client_id, facts, rules),
-            Err((code, known)) => (code, known),
+        let Denied { code, known } = match self.admit(turn, &knock, client_id.as_ref()) {
+            Ok(admitted) => return self.welcome(turn, knock, admitted),
+            Err(denied) => denied,
         };
         if code == code::QUOTA_EXCEEDED && known {
             self.totals.connects_throttled += 1;
@@ -89,28 +113,23 @@ impl Account {
     }
 
     /// Everything that may be said against a client, and whether the account knows it.
-    fn admit(
-        &mut self,
-        turn: &Turn<'_>,
-        knock: &Knock<'_>,
-        client_id: &Option<Arc<str>>,
-    ) -> Result<(Arc<str>, Arc<Facts>, Arc<dyn Rules>), (u8, bool)> {
+    fn admit(&mut self, turn: &Turn<'_>, knock: &Knock<'_>, client_id: Option<&Arc<str>>) -> Result<Admitted, Denied> {
         let connect = &knock.connect;
         let now = turn.now;
         // Who is not of this account uses nothing of it, not even its rate.
-        let registered = self.principals.get(knock.principal).ok_or((code::NOT_AUTHORIZED, false))?;
+        let registered = self.principals.get(knock.principal).ok_or(Denied::stranger())?;
         if registered.principal.status != Status::Active && !turn.has(Defect::InactiveMayConnect) {
-            return Err((code::NOT_AUTHORIZED, false));
+            return Err(Denied::stranger());
         }
         if !self.rates.connects.take(self.quotas.connects, now, 1) {
-            return Err((code::QUOTA_EXCEEDED, true));
+            return Err(Denied::known(code::QUOTA_EXCEEDED));
         }
-        let client_id = client_id.as_ref().ok_or((code::CLIENT_ID_NOT_VALID, true))?;
+        let client_id = client_id.ok_or(Denied::known(code::CLIENT_ID_NOT_VALID))?;
         if connect.authentication_method.is_some() || connect.authentication_data.is_some() {
-            return Err((code::BAD_AUTHENTICATION_METHOD, true));
+            return Err(Denied::known(code::BAD_AUTHENTICATION_METHOD));
         }
         if connect.receive_maximum == Some(0) || connect.maximum_packet_size == Some(0) {
-            return Err((code::PROTOCOL_ERROR, true));
+            return Err(Denied::known(code::PROTOCOL_ERROR));
         }
         if let Some(will) = &connect.will {
             self.check_will(will)?;
@@ -120,31 +139,31 @@ impl Account {
         let rules = Arc::clone(&registered.principal.rules);
         let who = Subject { principal: knock.principal, facts: &facts, then: None };
         if !self.judge(turn.defect).allows(who, Action::Connect, Resource::Client(client_id)) {
-            return Err((code::NOT_AUTHORIZED, true));
+            return Err(Denied::known(code::NOT_AUTHORIZED));
         }
         let known = self.clients.get(client_id);
         let taken_over = known.and_then(|id| self.sessions.get(id)).is_some_and(|session| session.connection.is_some());
         if (!taken_over && self.connections.len() >= self.quotas.connections)
             || (known.is_none() && self.sessions.len() >= self.quotas.sessions)
         {
-            return Err((code::QUOTA_EXCEEDED, true));
+            return Err(Denied::known(code::QUOTA_EXCEEDED));
         }
         // Last, so that only who may use a client id can use up its rate.
         if !self.take_client_rate(client_id, now) && !turn.has(Defect::ConnectRateUnheld) {
-            return Err((code::QUOTA_EXCEEDED, true));
+            return Err(Denied::known(code::QUOTA_EXCEEDED));
         }
-        Ok((Arc::clone(client_id), facts, rules))
+        Ok(Admitted { client_id: Arc::clone(client_id), facts, rules })
     }
 
-    fn check_will(&self, will: &Will) -> Result<(), (u8, bool)> {
+    fn check_will(&self, will: &Will) -> Result<(), Denied> {
         if will.qos == Qos::ExactlyOnce {
-            return Err((code::QOS_NOT_SUPPORTED, true));
+            return Err(Denied::known(code::QOS_NOT_SUPPORTED));
         }
         if check_name(&will.topic, self.quotas.topics).is_err() {
-            return Err((code::TOPIC_NAME_INVALID, true));
+            return Err(Denied::known(code::TOPIC_NAME_INVALID));
         }
         if will.payload.len() > self.quotas.payload {
-            return Err((code::QUOTA_EXCEEDED, true));
+            return Err(Denied::known(code::QUOTA_EXCEEDED));
         }
         Ok(())
     }
@@ -152,6 +171,9 @@ impl Account {
     /// Buckets of single client ids are kept until they are full again.
     fn take_client_rate(&mut self, client_id: &Arc<str>, now: u64) -> bool {
         let rate = self.quotas.connects_per_client;
+        if rate.burst == 0 {
+            return false;
+        }
         let full_after = u64::from(rate.burst) * SECOND / u64::from(rate.per_second.max(1)) + 1;
         while let Some((at, old)) = self.recent_order.front()
             && at.saturating_add(full_after) <= now
@@ -182,14 +204,8 @@ impl Account {
         u64::from(seconds) * SECOND
     }
 
-    fn welcome(
-        &mut self,
-        turn: &mut Turn<'_>,
-        knock: Knock<'_>,
-        client_id: Arc<str>,
-        facts: Arc<Facts>,
-        rules: Arc<dyn Rules>,
-    ) {
+    fn welcome(&mut self, turn: &mut Turn<'_>, knock: Knock<'_>, admitted: Admitted) {
+        let Admitted { client_id, facts, rules } = admitted;
         let Knock { connection: id, principal, source, mut connect } = knock;
         let now = turn.now;
         let expiry = self.expiry(&connect);

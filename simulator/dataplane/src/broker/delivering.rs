@@ -28,7 +28,7 @@ impl Account {
             }
             Found::Shared(name, group) => {
                 *shared += 1;
-                if turn.has(Defect::SharedGroupCrosses) && *shared % 2 == 0 {
+                if turn.has(Defect::SharedGroupCrosses) && shared.is_multiple_of(2) {
                     turn.effects.crossings.push(Crossing::Group(name.into(), Arc::clone(message)));
                 } else if let Some((session, options)) = choose(group, sessions, judge, message) {
                     hits.push(Hit { session, options, shared: true });

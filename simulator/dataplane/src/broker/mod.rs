@@ -248,7 +248,8 @@ impl Broker {
     }
 
     /// A connection ended, and why: [`Reason::ConnectionLost`], or [`Reason::ClientError`] when its bytes were no packets
-    /// (then `code` is what the client is told). One that the broker closed may be reported too.
+    /// (then `code` is what the client is told). Who closed a connection that the broker wanted closed, without taking what
+    /// was left for it, reports it too: its last packets are kept until then.
     pub fn lost(&mut self, now: u64, connection: ConnectionId, why: Reason, code: u8) {
         self.effects.farewells.remove(&connection);
         if let Some(account) = self.effects.routes.get(&connection).copied() {
@@ -466,12 +467,13 @@ impl Account {
     }
 
     fn forget(&mut self, turn: &mut Turn<'_>, client_id: &str) {
-        let Some(session) = self.clients.get(client_id).copied() else { return };
-        self.end_quietly(turn, session);
-        self.presence.forget(client_id);
-        if !turn.has(Defect::ForgottenKeepsSession) {
-            self.drop_session(turn, session);
+        if let Some(session) = self.clients.get(client_id).copied() {
+            self.end_quietly(turn, session);
+            if !turn.has(Defect::ForgottenKeepsSession) {
+                self.drop_session(turn, session);
+            }
         }
+        self.presence.forget(client_id);
     }
 
     /// A will that waits for its time is never said.

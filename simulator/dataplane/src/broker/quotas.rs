@@ -143,7 +143,7 @@ pub struct Quotas {
     pub aliases: u16,
     /// Seconds of the longest expiry of a message; less is granted than asked for.
     pub message_expiry_most: u32,
-    /// Packets that wait for a slow reader.
+    /// Packets that wait for a slow reader. With twice as many (only answers are put on top) the connection ends.
     pub outbox: usize,
     /// Bytes that wait for a slow reader.
     pub outbox_bytes: usize,

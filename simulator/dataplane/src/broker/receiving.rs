@@ -40,6 +40,11 @@ impl Account {
     pub(super) fn receive(&mut self, turn: &mut Turn<'_>, id: ConnectionId, packet: Packet) -> u64 {
         let Some(connection) = self.connections.get_mut(&id) else { return turn.now };
         connection.last_heard = turn.now;
+        // Answers are never held back, so who asks on and on and reads nothing has to go.
+        if connection.outbox.len() >= self.quotas.outbox.saturating_mul(2) {
+            self.end(turn, id, End::of(Reason::Throttled, code::QUOTA_EXCEEDED));
+            return turn.now;
+        }
         let bytes = match &packet {
             Packet::Publish(publish) => sizes::publish(publish, connection.version),
             _ => 2,

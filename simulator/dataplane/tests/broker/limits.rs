@@ -379,3 +379,16 @@ fn sessions_of_an_account() {
     assert_eq!(w.answer(a, "2", v5("2")).1.code, 0x97);
     assert_eq!(w.answer(a, "1", lasting("1")).1.code, 0);
 }
+
+#[test]
+fn who_asks_on_and_on_and_reads_nothing_has_to_go() {
+    let mut w = World::with(None, quotas(|q| q.outbox = 10));
+    let client = w.join(w.a, "c");
+    for _ in 0..20 {
+        w.send(client, Packet::PingReq);
+    }
+    assert!(!w.is_closed(client));
+    w.send(client, Packet::PingReq);
+    assert_eq!(w.end_of(client).map(|end| (end.reason, end.code)), Some((Reason::Throttled, 0x97)));
+    assert_eq!(w.take(client).len(), 21, "its answers and the reason");
+}

@@ -313,7 +313,7 @@ impl World {
     /// A service says something.
     pub fn say(&mut self, account: AccountId, topic: &str, payload: &str) {
         let notice = Notice::new(topic, payload.to_owned(), Qos::AtLeastOnce);
-        self.broker.publish(self.now, account, notice).unwrap();
+        assert_eq!(self.broker.publish(self.now, account, notice), Ok(()));
     }
 
     pub fn requests(&mut self) -> Vec<Arc<str>> {
