@@ -3,6 +3,7 @@
 //! Time is a number handed in (µs since 1970); what is to be sent is returned. `fleetproof-platform` puts these rules on
 //! streams and in tables.
 
+pub mod lobby;
 pub mod policy;
 pub mod provisioning;
 pub mod shadows;
