@@ -5,6 +5,7 @@
 
 pub mod broker;
 pub mod jobs;
+pub mod lobby;
 pub mod pacing;
 pub mod policy;
 pub mod provisioning;
