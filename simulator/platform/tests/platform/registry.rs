@@ -188,7 +188,7 @@ fn what_is_no_certificate_is_refused() {
 
 #[test]
 fn an_authority_lets_in_what_it_signed_and_nothing_else() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let (acme, ada) = tenant(&stage, "acme").await;
         let (factory, forger) = (Authority::new("Factory", 1), Authority::new("Factory", 3));
         let paper = factory.sign("dev-1", 2);
@@ -275,7 +275,7 @@ fn one_authority_serves_two_accounts_only_by_their_endpoints() {
 
 #[test]
 fn a_revoked_certificate_stays_revoked_and_an_active_one_is_not_deleted() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let (_, ada) = tenant(&stage, "acme").await;
         let (id, arn) = certificate(&ada, "?setAsActive=true").await;
         let path = format!("certificates/{id}");
@@ -306,7 +306,7 @@ fn a_revoked_certificate_stays_revoked_and_an_active_one_is_not_deleted() {
 
 #[test]
 fn a_policy_has_five_versions_and_a_certificate_ten_policies() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let (acme, ada) = tenant(&stage, "acme").await;
         let (id, arn) = certificate(&ada, "").await;
         let target = json!({ "target": arn });
@@ -363,7 +363,7 @@ fn what_is_no_policy_is_refused() {
 
 #[test]
 fn lists_come_in_pages_whose_tokens_are_the_accounts_own() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let (acme, ada) = tenant(&stage, "acme").await;
         let (_, gus) = tenant(&stage, "globex").await;
         stage.platform.set_account_quotas(&acme, &BTreeMap::from([("CreateThing".to_owned(), 100)])).await.unwrap();
@@ -457,7 +457,7 @@ fn a_change_of_a_thing_expects_a_version_and_merges() {
 
 #[test]
 fn a_certificate_goes_to_the_account_it_was_offered_to() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let (acme, ada) = tenant(&stage, "acme").await;
         let (globex, gus) = tenant(&stage, "globex").await;
         let (_, ivy) = tenant(&stage, "initech").await;
@@ -696,7 +696,7 @@ fn who_sees_does_not_change_and_who_has_a_part_has_nothing() {
 
 #[test]
 fn events_are_kept_per_region() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let (_, ada) = tenant(&stage, "acme").await;
         let on = json!({ "eventConfigurations": { "CERTIFICATE": { "Enabled": true } } });
         good(&ada, "PATCH", "event-configurations", &on).await;

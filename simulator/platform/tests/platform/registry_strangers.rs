@@ -1,7 +1,7 @@
 //! Every operation of an account: its owner succeeds and the log tells of it once; a stranger, and whoever names a region
 //! where the account is not, is answered as if the thing had never been, and changes nothing.
 
-use crate::common::{Caller, Stage, Told, with_platform};
+use crate::common::{Caller, Stage, Told, on_every_database, with_platform};
 use crate::family::log;
 use crate::papers::Authority;
 use crate::registry::{HOME, IOT, about, certificate, document, good, text};
@@ -240,7 +240,7 @@ fn a_stranger_is_answered_as_if_it_had_never_been() {
 
 #[test]
 fn the_owner_succeeds_and_the_log_tells_of_it_once() {
-    with_platform(None, async |stage| {
+    on_every_database(async |stage| {
         let acme = stage.tenant("acme", 10).await.tenant_id;
         let owner = stage.login("admin@acme.example").await;
         let names = things(&stage, &acme, &owner).await;
