@@ -29,7 +29,6 @@ mod targets;
 mod terms;
 mod upload;
 
-pub(crate) use keys::PublicKey;
 pub(crate) use object_files::{InFolder, private_folder, sync};
 pub(crate) use objects::{ObjectStore, Objects};
 pub(crate) use storage::{files_of, key};

@@ -62,7 +62,7 @@ pub(super) async fn signers(
     let mut signers = Vec::new();
     for row in rows {
         let authority = Certificate::from_pem(&row.text("pem")?);
-        if authority.is_some_and(|authority| certificate.signed_by(&authority)) {
+        if authority.is_some_and(|authority| certificate.signed_by(&authority, app.now_ms())) {
             let registers = row.truth("auto_registration")?;
             signers.push(Signer { id: row.text("id")?, mode: row.text("mode")?, registers });
         }
@@ -132,7 +132,7 @@ async fn register(
         None => return Err(invalid("verificationCertificate is missing: only SNI_ONLY goes without")),
         Some(pem) => {
             let code = code(&mut desk).await?;
-            let proof = Certificate::from_pem(pem).filter(|proof| proof.signed_by(&authority));
+            let proof = Certificate::from_pem(pem).filter(|proof| proof.signed_by(&authority, now));
             if proof.is_none_or(|proof| proof.common_name != code) {
                 return Err(unproven());
             }

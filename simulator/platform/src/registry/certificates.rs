@@ -2,10 +2,9 @@
 //! accounts and regions; each has a row and a status of its own.
 
 use super::desk::{Asked, Desk, Place};
-use super::issuing::KeyPair;
 use super::listing::Listing;
 use super::refusals::{bad_certificate, exists, in_use, invalid, unknown, wrong_state};
-use super::x509::{Certificate, Request};
+use super::x509::Certificate;
 use super::{accounts, authorities};
 use crate::args;
 use crate::audit::{Actor, Object};
@@ -17,6 +16,7 @@ use crate::registry::Change;
 use crate::store::{Row, StoreError, Transaction, Tx};
 use axum::Json;
 use axum::extract::State;
+use fleetproof_world::tls::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -143,7 +143,7 @@ async fn register(
     let certificate = new.certificate()?;
     let status = new.status()?;
     let named = new.ca_certificate_pem.as_deref().map(Certificate::from_pem);
-    if named == Some(None) {
+    if named.as_ref().is_some_and(Option::is_none) {
         return Err(bad_certificate("caCertificatePem is no certificate that can be read"));
     }
     let mut desk = asked.desk(&app, "RegisterCertificate").await?;
@@ -191,9 +191,9 @@ fn status_wanted<N: need::Need>(asked: &Asked<N>) -> Answer<&'static str> {
 async fn create_keys(State(app): State<Platform>, asked: Asked<need::ChangeDevices>) -> Answer<Json<Value>> {
     let status = status_wanted(&asked)?;
     let desk = asked.desk(&app, "CreateKeysAndCertificate").await?;
-    let pair = KeyPair::drawn(|bytes| *bytes = app.ids().account_bytes())?;
-    let mut answer = issue(desk, None, &pair.der, status).await?;
-    answer["keyPair"] = json!({ "PublicKey": pair.public, "PrivateKey": pair.private });
+    let identity = app.registry().issuer.issue(app.ids().account_bytes(), desk.now())?;
+    let (mut answer, public) = issue(desk, &identity.chain().leaf_pem(), status).await?;
+    answer["keyPair"] = json!({ "PublicKey": public, "PrivateKey": identity.key_pem().map_err(Refusal::internal)? });
     Ok(Json(answer))
 }
 
@@ -210,20 +210,23 @@ async fn create_from_csr(
     Body(new): Body<SigningRequest>,
 ) -> Answer<Json<Value>> {
     let status = status_wanted(&asked)?;
+    if new.certificate_signing_request.len() > 4096 {
+        return Err(invalid("certificateSigningRequest has at most 4096 characters"));
+    }
     let request = Request::from_pem(&new.certificate_signing_request)
-        .ok_or_else(|| invalid("certificateSigningRequest is no request that its own key signed"))?;
+        .map_err(|error| invalid(format!("certificateSigningRequest: {error}")))?;
     let desk = asked.desk(&app, "CreateCertificateFromCsr").await?;
-    Ok(Json(issue(desk, Some(&request.subject), &request.key, status).await?))
+    let chain = app.registry().issuer.sign(&request, desk.now())?;
+    Ok(Json(issue(desk, &chain.leaf_pem(), status).await?.0))
 }
 
-/// Makes a certificate and registers it.
-async fn issue(desk: Desk, subject: Option<&[u8]>, key: &[u8], status: &str) -> Answer<Value> {
-    let pem = desk.app.registry().issuer.certify(subject, key, desk.app.ids().account_bytes(), desk.now());
-    let certificate = Certificate::from_pem(&pem).ok_or_else(|| Refusal::internal("what was issued cannot be read"))?;
+/// Registers a certificate that was just made; what AWS answers, and the PEM of its key.
+async fn issue(desk: Desk, pem: &str, status: &str) -> Answer<(Value, String)> {
+    let certificate = Certificate::from_pem(pem).ok_or_else(|| Refusal::internal("what was issued cannot be read"))?;
     let arrival = Arrival { certificate: &certificate, status, mode: DEFAULT, ca: None };
     let mut answer = arrive(desk, arrival).await?;
-    answer["certificatePem"] = pem.into();
-    Ok(answer)
+    answer["certificatePem"] = certificate.pem.clone().into();
+    Ok((answer, certificate.public_key()))
 }
 
 /// The row of a certificate here.

@@ -10,6 +10,7 @@ use crate::refusal::Answer;
 use crate::store::{Row, StoreError, Tx};
 use axum::Json;
 use axum::extract::State;
+use fleetproof_dataplane::policy::Document;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -18,12 +19,6 @@ use utoipa_axum::routes;
 
 /// What stands in names of policies beside letters and digits.
 const NAME: &str = "_+=,.@-";
-
-/// How long a document may be, white space not counted (AWS: 2048).
-const LONGEST: usize = 2048;
-
-/// How long one may be with all its white space, in bytes.
-const LONGEST_SPACED: usize = 65_536;
 
 /// How many versions a policy may have.
 const MOST_VERSIONS: i64 = 5;
@@ -44,41 +39,9 @@ struct NewDocument {
     policy_document: String,
 }
 
-/// 400 for what is no policy. Only its shape and size are looked at: what its actions, resources and conditions mean is
-/// the data plane's to read.
+/// 400 for what is no policy that the data plane understands.
 fn check_document(text: &str) -> Answer<()> {
-    if text.len() > LONGEST_SPACED || text.chars().filter(|c| !c.is_whitespace()).count() > LONGEST {
-        return Err(malformed_policy(format!("it has more than {LONGEST} characters")));
-    }
-    let document: Value = serde_json::from_str(text).map_err(malformed_policy)?;
-    let Some(document) = document.as_object() else { return Err(malformed_policy("it is no JSON object")) };
-    if document.get("Version").is_some_and(|version| version != "2012-10-17" && version != "2008-10-17") {
-        return Err(malformed_policy("Version must be 2012-10-17"));
-    }
-    let statements = match document.get("Statement") {
-        Some(Value::Array(all)) if !all.is_empty() => all.iter().collect(),
-        Some(one @ Value::Object(_)) => vec![one],
-        _ => return Err(malformed_policy("Statement must be one statement or a list of them")),
-    };
-    let is_list = |value: &Value| match value {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(all) => !all.is_empty() && all.iter().all(Value::is_string),
-        _ => false,
-    };
-    for statement in statements {
-        if !["Allow", "Deny"].contains(&statement["Effect"].as_str().unwrap_or_default()) {
-            return Err(malformed_policy("Effect must be Allow or Deny"));
-        }
-        for part in ["Action", "Resource"] {
-            if !is_list(&statement[part]) {
-                return Err(malformed_policy(format!("{part} must be one text or a list of them")));
-            }
-        }
-        if statement.get("Condition").is_some_and(|condition| !condition.is_object()) {
-            return Err(malformed_policy("Condition must be an object"));
-        }
-    }
-    Ok(())
+    Document::parse(text).map(drop).map_err(malformed_policy)
 }
 
 /// The row of a policy here.

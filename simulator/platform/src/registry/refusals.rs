@@ -40,7 +40,7 @@ pub(super) fn versions_limit() -> Refusal {
 
 /// This is no policy.
 pub(super) fn malformed_policy(why: impl std::fmt::Display) -> Refusal {
-    Refusal::bad_request(format!("The policy document is not valid: {why}")).named("MalformedPolicyException")
+    Refusal::bad_request(why.to_string()).named("MalformedPolicyException")
 }
 
 /// The certificate cannot be read, or is not signed by who must have signed it.

@@ -85,7 +85,7 @@ fn a_device_is_registered_as_the_lobby_does_it() {
         assert_eq!((&*principal.status, &*principal.mode), ("ACTIVE", "SNI_ONLY"));
         assert_eq!(principal.facts["Subject.CommonName"], "dev-1");
         assert_eq!(principal.facts["Issuer.Organization"], "Acme");
-        assert_eq!(principal.facts["SerialNumber"], "02");
+        assert_eq!(principal.facts["SerialNumber"], "2");
         assert_eq!(principal.policies.keys().collect::<Vec<_>>(), ["p"]);
         assert!(principal.policies["p"].contains("iot:Connect"));
         let [thing] = &principal.things[..] else { panic!("{principal:?}") };
@@ -348,8 +348,9 @@ fn a_policy_has_five_versions_and_a_certificate_ten_policies() {
 fn what_is_no_policy_is_refused() {
     with_platform(None, async |stage| {
         let (_, ada) = tenant(&stage, "acme").await;
-        let statement =
-            |effect: &str| json!({ "Statement": [{ "Effect": effect, "Action": "a", "Resource": "*" }] }).to_string();
+        let statement = |effect: &str| {
+            json!({ "Version": "2012-10-17", "Statement": [{ "Effect": effect, "Action": "iot:Connect", "Resource": "*" }] }).to_string()
+        };
         let long = document(&"x".repeat(2048))["policyDocument"].as_str().unwrap().to_owned();
         for text in ["", "x", "[]", "{}", r#"{"Statement":[]}"#, r#"{"Statement":[1]}"#, &statement("Maybe"), &long] {
             let told = iot(&ada, "POST", "policies/p", &json!({ "policyDocument": text })).await;
