@@ -113,7 +113,7 @@ impl Embedded {
             None => None,
         };
         let passwords = if self.strong_passwords { PasswordCost::Strong } else { PasswordCost::Fast };
-        let settings = Settings { world: world.clone(), passwords, defect, public_url: None, service: self.service };
+        let settings = Settings { passwords, service: self.service, ..Settings::free(world.clone(), defect) };
         let platform = match &self.data {
             Some(folder) => Platform::open_in(settings, folder).await,
             None => Platform::open(settings).await,

@@ -18,6 +18,11 @@ impl Actor {
     pub(crate) fn operator() -> Self {
         Self { id: "operator".to_owned(), email: String::new() }
     }
+
+    /// The platform itself, where nobody asked it to.
+    pub(crate) fn platform() -> Self {
+        Self { id: "platform".to_owned(), email: String::new() }
+    }
 }
 
 impl From<&User> for Actor {
@@ -64,6 +69,11 @@ impl Object {
     /// An artifact.
     pub(crate) fn artifact(id: &str, name: &str) -> Self {
         Self::new("artifact", id, json!({ "name": name }))
+    }
+
+    /// Something in an account's registry.
+    pub(crate) fn registered(kind: &'static str, id: &str, account: &str, region: &str) -> Self {
+        Self::new(kind, id, json!({ "account": account, "region": region }))
     }
 
     /// A deployment.

@@ -10,13 +10,19 @@ pub(crate) struct Ids {
     clock: Clock,
     things: Mutex<RandomStream>,
     requests: Mutex<RandomStream>,
+    accounts: Mutex<RandomStream>,
 }
 
 impl Ids {
     pub(crate) fn new(world: &World) -> Self {
         let seeds = world.seeds.child("platform");
         let stream = |name| Mutex::new(seeds.stream(name));
-        Self { clock: world.clock.clone(), things: stream("ids"), requests: stream("requests") }
+        Self {
+            clock: world.clock.clone(),
+            things: stream("ids"),
+            requests: stream("requests"),
+            accounts: stream("accounts"),
+        }
     }
 
     /// A UUID of version 7 for a thing.
@@ -32,6 +38,17 @@ impl Ids {
     /// 24 hexadecimal digits, as tenants have: seconds, then chance.
     pub(crate) fn tenant(&self) -> String {
         format!("{:08x}{}", self.clock.unix_ms() / 1_000, hex(&self.bytes::<8>()))
+    }
+
+    /// Twelve digits, as accounts have: a stream of its own, so that accounts change no other id.
+    pub(crate) fn account(&self) -> String {
+        let number = u64::from_be_bytes(draw(&self.accounts));
+        format!("{:012}", 100_000_000_000 + number % 900_000_000_000)
+    }
+
+    /// Random bytes for what belongs to an account.
+    pub(crate) fn account_bytes<const N: usize>(&self) -> [u8; N] {
+        draw(&self.accounts)
     }
 
     /// Random bytes, e.g. a salt.

@@ -5,7 +5,10 @@
 //! [`Platform::operator_door`] what only its operator reaches, [`Platform::serve`] answers on a network of
 //! [`fleetproof_world`], [`Platform::document`] is its interface as an OpenAPI document.
 //!
-//! Inside: `tenancy` and `fleet` hold the operations, one file per kind of object; `edge` is what stands between them
+//! [`Platform::account_document`] is the interface of the account that every tenant is: the [`registry`] of its things,
+//! certificates and policies, as AWS IoT Core has it.
+//!
+//! Inside: `tenancy`, `fleet` and `registry` hold the operations, one file per kind of object; `edge` is what stands between them
 //! and HTTP (who asks, how a refusal is written); `service` is how much is worked on at once, who is next, and how often
 //! a tenant may call; [`store`] is the database; [`rights`] what a role
 //! allows; [`defects`] what can be broken on purpose.
@@ -23,6 +26,7 @@ mod passwords;
 mod platform;
 mod proven;
 mod refusal;
+pub mod registry;
 pub mod rights;
 mod service;
 pub mod store;

@@ -9,6 +9,7 @@ use crate::ids::{Ids, hex};
 use crate::passwords::PasswordCost;
 use crate::proven::Proven;
 use crate::refusal::Refusal;
+use crate::registry::{self, Regions, Registry};
 use crate::service::{Floor, Service, Throttle};
 use crate::store::{Database, Store, StoreError, Transaction, Tx};
 use crate::tenancy;
@@ -34,13 +35,16 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// How long work takes, and how much is worked on at once.
     pub service: Service,
+    /// Where accounts are.
+    pub regions: Regions,
 }
 
 impl Settings {
     /// For runs in process: passwords are cheap, work takes no time.
     #[must_use]
-    pub const fn free(world: World, defect: Option<DefectId>) -> Self {
-        Self { world, passwords: PasswordCost::Fast, defect, public_url: None, service: Service::Free }
+    pub fn free(world: World, defect: Option<DefectId>) -> Self {
+        let (passwords, service) = (PasswordCost::Fast, Service::Free);
+        Self { world, passwords, defect, public_url: None, service, regions: Regions::default() }
     }
 }
 
@@ -60,6 +64,7 @@ struct Parts {
     knocks: Proven<()>,
     floor: Floor,
     throttle: Throttle,
+    registry: Registry,
 }
 
 /// A tenant to be, with its first admin.
@@ -182,6 +187,7 @@ impl Platform {
         keys.stream("key/operator").fill_bytes(&mut operator);
         Self(Arc::new(Parts {
             tokens: Tokens::new(&keys),
+            registry: Registry::new(&keys),
             ids: Ids::new(&settings.world),
             operator_token: hex(&operator),
             objects,
@@ -265,6 +271,16 @@ impl Platform {
     }
 }
 
+/// The account's interface.
+impl Platform {
+    /// The interface of the account that every tenant is, as an OpenAPI document; also
+    /// `GET /api/management/v1/iot/openapi.json` at the gateway, which serves it.
+    #[must_use]
+    pub fn account_document() -> serde_json::Value {
+        registry::document().clone()
+    }
+}
+
 /// What handlers ask of the platform.
 impl Platform {
     /// Opens a transaction. Other requests may come between before it.
@@ -293,6 +309,11 @@ impl Platform {
     /// Where work is done, and waited for.
     pub(crate) fn floor(&self) -> &Floor {
         &self.0.floor
+    }
+
+    /// What the registry keeps beside the database.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// How often tenants have called.

@@ -15,13 +15,15 @@ pub(crate) struct Refusal {
     pub(crate) message: Cow<'static, str>,
     /// In how many seconds it is worth asking again.
     pub(crate) retry_after: Option<u64>,
+    /// What AWS calls it, where an operation of the account's interface says no.
+    pub(crate) name: Option<&'static str>,
 }
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident => $status:ident;)*) => {
         $($(#[$doc])*
         pub(crate) fn $name(message: impl Into<Cow<'static, str>>) -> Self {
-            Self { status: StatusCode::$status, message: message.into(), retry_after: None }
+            Self { status: StatusCode::$status, message: message.into(), retry_after: None, name: None }
         })*
     };
 }
@@ -38,8 +40,12 @@ impl Refusal {
         not_found => NOT_FOUND;
         /// 405: not in this state.
         not_allowed => METHOD_NOT_ALLOWED;
+        /// 406: not in this state, as AWS says it of certificates.
+        not_acceptable => NOT_ACCEPTABLE;
         /// 409: somebody was first.
         conflict => CONFLICT;
+        /// 410: no more of these, as AWS says it.
+        gone => GONE;
         /// 412: it has changed since.
         changed => PRECONDITION_FAILED;
         /// 413: too much.
@@ -61,12 +67,22 @@ impl Refusal {
     /// 500. What went wrong goes to the platform's own output, never to the caller.
     pub(crate) fn internal(why: impl std::fmt::Display) -> Self {
         eprintln!("platform: {why}");
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: "internal error".into(), retry_after: None }
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: "internal error".into(),
+            retry_after: None,
+            name: None,
+        }
     }
 
     /// 429: too many calls.
     pub(crate) fn throttled(retry_after: Option<u64>) -> Self {
-        Self { status: StatusCode::TOO_MANY_REQUESTS, message: "too many requests".into(), retry_after }
+        Self { status: StatusCode::TOO_MANY_REQUESTS, message: "too many requests".into(), retry_after, name: None }
+    }
+
+    /// The same refusal, called so.
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        Self { name: Some(name), ..self }
     }
 }
 

@@ -8,11 +8,11 @@ use fleetproof_world::Runtime;
 
 async fn fresh(database: &Database) {
     let mut tx = database.begin().await.unwrap();
-    tx.batch("drop table if exists things; drop table if exists counters").await.unwrap();
+    tx.batch("drop table if exists samples; drop table if exists counters").await.unwrap();
     let int = if matches!(database, Database::Sqlite(_)) { "integer" } else { "bigint" };
     let blob = if matches!(database, Database::Sqlite(_)) { "blob" } else { "bytea" };
     tx.batch(&format!(
-        "create table things (id text primary key, n {int}, data {blob}); \
+        "create table samples (id text primary key, n {int}, data {blob}); \
          create table counters (id text primary key, used {int} not null, lim {int} not null)"
     ))
     .await
@@ -20,11 +20,11 @@ async fn fresh(database: &Database) {
     tx.commit().await.unwrap();
 }
 
-const INSERT: &str = "insert into things (id, n, data) values ($1, $2, $3) on conflict do nothing";
+const INSERT: &str = "insert into samples (id, n, data) values ($1, $2, $3) on conflict do nothing";
 
 async fn count(database: &Database) -> i64 {
     let mut tx = database.begin().await.unwrap();
-    tx.number("select count(*) as n from things", &[]).await.unwrap()
+    tx.number("select count(*) as n from samples", &[]).await.unwrap()
 }
 
 /// All of it, on any database.
@@ -46,7 +46,7 @@ async fn values_come_back(database: &Database) {
     tx.execute(INSERT, args!["none", None::<i64>, Value::Null]).await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = database.begin().await.unwrap();
-    let rows = tx.query("select id, n, data from things order by id", &[]).await.unwrap();
+    let rows = tx.query("select id, n, data from samples order by id", &[]).await.unwrap();
     assert_eq!((rows[0].text("id").unwrap(), rows[0].int("n").unwrap()), ("it's $1 ?1".to_owned(), i64::MIN));
     assert_eq!(rows[0].blob("data").unwrap(), data);
     assert_eq!((rows[1].maybe_int("n").unwrap(), rows[1].value("data").unwrap()), (None, &Value::Null));
@@ -81,9 +81,9 @@ async fn what_is_dropped_is_rolled_back(database: &Database) {
 async fn arguments_are_by_number(database: &Database) {
     fresh(database).await;
     let mut tx = database.begin().await.unwrap();
-    let swapped = "insert into things (n, id, data) values ($2, $1, $3)";
+    let swapped = "insert into samples (n, id, data) values ($2, $1, $3)";
     tx.execute(swapped, args!["one", 2, Value::Null]).await.unwrap();
-    let found = "select n from things where n = $2 and id = $1 and ($3 = '' or id = $3) order by n";
+    let found = "select n from samples where n = $2 and id = $1 and ($3 = '' or id = $3) order by n";
     assert_eq!(tx.first(found, args!["one", 2, ""]).await.unwrap().unwrap().int("n").unwrap(), 2);
     assert_eq!(tx.first(found, args!["one", 2, "two"]).await.unwrap(), None);
 }
@@ -117,7 +117,7 @@ async fn a_failed_statement_ends_with_its_transaction(database: &Database) {
     fresh(database).await;
     let mut tx = database.begin().await.unwrap();
     tx.execute(INSERT, args!["a", 1, Value::Null]).await.unwrap();
-    assert!(tx.execute("insert into things (id) values ('a')", &[]).await.is_err());
+    assert!(tx.execute("insert into samples (id) values ('a')", &[]).await.is_err());
     drop(tx);
     assert_eq!(count(database).await, 0);
 }

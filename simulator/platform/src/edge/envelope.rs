@@ -35,7 +35,13 @@ async fn envelope(State(app): State<Platform>, request: Request, next: Next) -> 
     });
     let mut response = answer.await;
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
-        let told = serde_json::json!({ "error": refusal.message, "request_id": id });
+        let mut told = serde_json::json!({ "error": refusal.message, "request_id": id });
+        if let Some(name) = refusal.name {
+            // Where AWS's own clients look for them.
+            told["code"] = name.into();
+            told["message"] = told["error"].clone();
+            response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(name));
+        }
         *response.body_mut() = Body::from(told.to_string());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

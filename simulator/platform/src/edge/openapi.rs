@@ -28,12 +28,13 @@ const SCHEMES: &[(&str, &str)] = &[
 
 /// All operations of all listeners. Operations without `security` are public.
 pub(crate) fn document() -> &'static Value {
-    static DOCUMENT: LazyLock<Value> = LazyLock::new(written);
+    static DOCUMENT: LazyLock<Value> =
+        LazyLock::new(|| written(super::gateway_operations().merge(super::operator_operations())));
     &DOCUMENT
 }
 
-fn written() -> Value {
-    let router = super::gateway_operations().merge(super::operator_operations());
+/// The document of these operations.
+pub(crate) fn written(router: OpenApiRouter<Platform>) -> Value {
     let mut document = serde_json::to_value(router.into_openapi()).unwrap_or_default();
     document["info"] = json!({
         "title": "fleetproof reference platform",

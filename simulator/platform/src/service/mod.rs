@@ -14,6 +14,7 @@ mod modelled;
 mod slots;
 mod throttle;
 
+pub(crate) use bucket::{Bucket, Quota};
 pub(crate) use throttle::{Api, ApiLimits, Throttle};
 
 use crate::Platform;

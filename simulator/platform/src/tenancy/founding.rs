@@ -6,6 +6,7 @@ use crate::ids::hex;
 use crate::passwords::SHORTEST;
 use crate::platform::{Founded, NewTenant, Platform, PlatformError};
 use crate::refusal::Refusal;
+use crate::registry;
 use crate::rights::PERMIT_ALL;
 use crate::store::{Transaction, Tx};
 
@@ -56,7 +57,11 @@ pub(super) async fn insert_tenant(
             args![&id, draft.name, &token, draft.provider, draft.parent, draft.limit, app.now_ms()],
         )
         .await?;
-    if written == 1 { Ok((id, token)) } else { Err(Refusal::conflict("tenant or admin user is duplicated")) }
+    if written != 1 {
+        return Err(Refusal::conflict("tenant or admin user is duplicated"));
+    }
+    registry::open_account(app, tx, &id).await?;
+    Ok((id, token))
 }
 
 /// So many digits that any tenant of this name gets.

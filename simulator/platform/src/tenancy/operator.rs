@@ -9,6 +9,7 @@ use crate::audit::{Actor, Object};
 use crate::defects::DefectId;
 use crate::edge::{At, Body, Operator, Page, Params};
 use crate::refusal::{Answer, Refusal};
+use crate::registry;
 use crate::service::ApiLimits;
 use crate::store::{Row, StoreError, Transaction, Tx};
 use axum::Json;
@@ -170,6 +171,7 @@ async fn set_status(
     }
     audit(&app, &mut tx, &row, format!("status: {}", put.status)).await?;
     app.commit(tx).await?;
+    registry::account_changed(&app, &id);
     Ok(StatusCode::OK)
 }
 

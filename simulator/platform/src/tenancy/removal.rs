@@ -5,6 +5,7 @@ use crate::args;
 use crate::defects::DefectId;
 use crate::fleet;
 use crate::refusal::Refusal;
+use crate::registry;
 use crate::store::{Row, StoreError, Transaction, Tx};
 
 /// What a tenant leaves behind, in an order that no reference minds. Its log stays.
@@ -17,22 +18,25 @@ const LEFT_BEHIND: &[&str] = &[
 
 /// What is to be removed once the rows are: keys of the object store.
 #[must_use = "the files of a tenant outlive its rows"]
-pub(super) struct Files(Vec<String>);
+pub(super) struct Files {
+    tenant: String,
+    keys: Vec<String>,
+}
 
 impl Files {
     /// Commits, and removes them; in this order, since objects know no transaction.
     pub(super) async fn commit_without(self, app: &Platform, tx: Transaction) -> Result<(), Refusal> {
-        if app.defect(DefectId::RemovedTenantKeepsFiles) {
-            return Ok(app.commit(tx).await?);
-        }
-        app.commit_without(tx, &self.0).await
+        let is_kept = app.defect(DefectId::RemovedTenantKeepsFiles);
+        app.commit_without(tx, if is_kept { &[] } else { &self.keys }).await?;
+        registry::account_changed(app, &self.tenant);
+        Ok(())
     }
 }
 
 /// Removes a tenant and gives its limit back to the provider's reserve.
 pub(super) async fn remove_tenant(app: &Platform, tx: &mut Transaction, tenant: &Row) -> Result<Files, Refusal> {
     let id = tenant.text("id")?;
-    let files = Files(fleet::files_of(tx, &id).await?);
+    let files = Files { keys: fleet::files_of(tx, &id).await?, tenant: id.clone() };
     let people = tx.query("select user_id from memberships where tenant_id = $1 order by user_id", args![&id]).await?;
     for statement in LEFT_BEHIND {
         tx.execute(statement, args![&id]).await?;
@@ -43,6 +47,7 @@ pub(super) async fn remove_tenant(app: &Platform, tx: &mut Transaction, tenant: 
     if let Some(parent) = tenant.maybe_text("parent_id")?.filter(|_| !app.defect(DefectId::RemovedTenantKeepsLimit)) {
         super::limits::carve(tx, &parent, tenant.int("lim")?, 0).await?;
     }
+    registry::close_account(app, tx, &id).await?;
     tx.execute("delete from tenants where id = $1", args![&id]).await?;
     for person in people {
         forget_stranger(tx, &person.text("user_id")?).await?;

@@ -3,6 +3,7 @@
 use axum::Router;
 use bytes::Bytes;
 use fleetproof_platform::defects::DefectId;
+use fleetproof_platform::registry::Regions;
 use fleetproof_platform::{Founded, NewTenant, Platform, Service, Settings};
 use fleetproof_world::{Runtime, World};
 use http_body_util::BodyExt;
@@ -35,6 +36,17 @@ pub fn with_seed(seed: u64, service: Service, defect: Option<DefectId>, play: im
     Runtime::virtual_time().unwrap().block_on(async {
         let world = World::simulated(seed);
         let settings = Settings { service, ..Settings::free(world.clone(), defect) };
+        let platform = Platform::open(settings).await.unwrap();
+        let (gateway, door) = (platform.gateway(), platform.operator_door());
+        play(Stage { world, platform, gateway, door }).await;
+    });
+}
+
+/// Plays in virtual time on a fresh platform whose accounts can be in these regions.
+pub fn with_regions(regions: Regions, play: impl AsyncFnOnce(Stage)) {
+    Runtime::virtual_time().unwrap().block_on(async {
+        let world = World::simulated(7);
+        let settings = Settings { regions, ..Settings::free(world.clone(), None) };
         let platform = Platform::open(settings).await.unwrap();
         let (gateway, door) = (platform.gateway(), platform.operator_door());
         play(Stage { world, platform, gateway, door }).await;
@@ -100,7 +112,15 @@ impl Caller {
     }
 
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Told {
+        self.send_with(&[], method, path, body).await
+    }
+
+    /// The same with headers.
+    pub async fn send_with(&self, headers: &[(&str, &str)], method: &str, path: &str, body: Option<&Value>) -> Told {
         let mut request = http::Request::builder().method(method.to_uppercase().as_str()).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

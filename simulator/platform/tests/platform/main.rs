@@ -10,6 +10,7 @@ mod neighbour;
 mod operations;
 #[cfg(feature = "seeded-defects")]
 mod pace;
+mod papers;
 mod planted;
 #[cfg(feature = "seeded-defects")]
 mod planted_ends;
@@ -18,6 +19,10 @@ mod planted_fleet;
 mod planted_network;
 #[cfg(feature = "seeded-defects")]
 mod planted_pace;
+#[cfg(feature = "seeded-defects")]
+mod planted_registry;
+mod registry;
+mod registry_strangers;
 mod stock;
 mod strangers;
 mod tenancy;
