@@ -58,6 +58,8 @@ pub enum Packet {
     PingResp,
     /// The end, and why.
     Disconnect(Disconnect),
+    /// A step of an extended authentication (version 5).
+    Auth(Box<Auth>),
 }
 
 /// Key and value of a user property (version 5); may be repeated, the order counts.
@@ -78,8 +80,8 @@ pub struct Connect {
     pub will: Option<Will>,
     /// A name, which need not be the client's.
     pub username: Option<String>,
-    /// Any bytes in principle; the codec underneath reads UTF-8 only.
-    pub password: Option<String>,
+    /// Any bytes (section 3.1.3.5). In version 3.1.1 only beside a `username`.
+    pub password: Option<Bytes>,
     /// Seconds that the session outlives the connection; `u32::MAX`: for ever. Absent: 0. Version 5; in 3.1.1 the session
     /// lives on exactly when `clean_start` is false.
     pub session_expiry: Option<u32>,
@@ -215,7 +217,7 @@ pub struct Publish {
     pub topic: Arc<str>,
     /// 1 to 65535 for QoS 1 and 2; 0 for QoS 0.
     pub packet_id: u16,
-    /// What.
+    /// What. When it was read, it shares the memory of the buffer that it was read from: who keeps it for long copies it.
     pub payload: Bytes,
     /// Version 5: stands for the topic.
     pub topic_alias: Option<u16>,
@@ -357,6 +359,21 @@ pub struct Disconnect {
     pub server_reference: Option<String>,
 }
 
+/// AUTH (version 5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// 0: success, 0x18: go on, 0x19: once more.
+    pub code: u8,
+    /// The same one throughout; that of CONNECT.
+    pub method: Option<String>,
+    /// What the method says.
+    pub data: Option<Bytes>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Any pairs.
+    pub user_properties: UserProperties,
+}
+
 /// Reason codes of version 5 that are used here (section 2.4, table 2-6).
 pub mod code {
     #![expect(missing_docs, reason = "the names are those of the specification")]
@@ -364,6 +381,8 @@ pub mod code {
     pub const DISCONNECT_WITH_WILL: u8 = 0x04;
     pub const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
     pub const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
+    pub const CONTINUE_AUTHENTICATION: u8 = 0x18;
+    pub const RE_AUTHENTICATE: u8 = 0x19;
     pub const UNSPECIFIED: u8 = 0x80;
     pub const MALFORMED_PACKET: u8 = 0x81;
     pub const PROTOCOL_ERROR: u8 = 0x82;
@@ -374,6 +393,7 @@ pub mod code {
     pub const NOT_AUTHORIZED: u8 = 0x87;
     pub const SERVER_UNAVAILABLE: u8 = 0x88;
     pub const SERVER_BUSY: u8 = 0x89;
+    pub const BANNED: u8 = 0x8A;
     pub const SERVER_SHUTTING_DOWN: u8 = 0x8B;
     pub const BAD_AUTHENTICATION_METHOD: u8 = 0x8C;
     pub const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
@@ -391,8 +411,11 @@ pub mod code {
     pub const PAYLOAD_FORMAT_INVALID: u8 = 0x99;
     pub const RETAIN_NOT_SUPPORTED: u8 = 0x9A;
     pub const QOS_NOT_SUPPORTED: u8 = 0x9B;
+    pub const USE_ANOTHER_SERVER: u8 = 0x9C;
+    pub const SERVER_MOVED: u8 = 0x9D;
     pub const SHARED_SUBSCRIPTIONS_NOT_SUPPORTED: u8 = 0x9E;
     pub const CONNECTION_RATE_EXCEEDED: u8 = 0x9F;
+    pub const MAXIMUM_CONNECT_TIME: u8 = 0xA0;
     pub const SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED: u8 = 0xA1;
     pub const WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED: u8 = 0xA2;
 }
