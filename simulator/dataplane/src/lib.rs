@@ -3,4 +3,10 @@
 //! Time is a number handed in (µs since 1970); what is to be sent is returned. `fleetproof-platform` puts these rules on
 //! streams and in tables.
 
+pub mod broker;
+pub mod jobs;
+pub mod pacing;
 pub mod policy;
+pub mod provisioning;
+pub mod shadows;
+pub mod topics;

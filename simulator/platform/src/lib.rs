@@ -19,7 +19,6 @@ pub mod defects;
 mod edge;
 mod fleet;
 mod ids;
-mod pacing;
 mod passwords;
 mod platform;
 mod proven;
@@ -31,6 +30,7 @@ mod tenancy;
 mod tokens;
 
 pub use data::DataFolder;
+use fleetproof_dataplane::pacing;
 pub use passwords::PasswordCost;
 pub use platform::{Founded, NewTenant, Platform, PlatformError, Settings};
 pub use service::Service;

@@ -105,7 +105,7 @@ impl Pace {
         };
         match self.rate {
             Some(0) => Err(Refusal::bad_request("rate: must be at least 1")),
-            rate => Ok(rate.map(|per_minute| Rate { per_minute, growth })),
+            rate => Ok(rate.map(|per_minute| Rate { per_minute, growth, ceiling: None })),
         }
     }
 

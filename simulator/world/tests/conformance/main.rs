@@ -21,6 +21,7 @@ macro_rules! on_both_networks {
 }
 
 mod faults;
+mod mutual;
 mod streams;
 
 /// Both ends of a connection from "client" to "server".

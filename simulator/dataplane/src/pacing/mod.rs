@@ -1,46 +1,46 @@
 //! How fast an update goes round, when it is tried again, and when it stops by itself. Pure: what is asked is a
 //! function of the rules, of how far the rollout is, and of the time that is handed in (ms since 1970).
 //!
-//! Deployments stand on it; so can anything that is rolled out to devices one by one.
+//! Deployments stand on it, and jobs (with times in µs where it says so): one pace, two sets of rules.
 
 mod phases;
 mod rate;
 
-pub(crate) use phases::{Batch, BatchSize, Phases};
-pub(crate) use rate::{Counting, Growth, Rate};
+pub use phases::{Batch, BatchSize, Phase, PhaseError, Phases};
+pub use rate::{Counting, Growth, Rate};
 
 use serde::{Deserialize, Serialize};
 
 /// The rules of one rollout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pacing {
+pub struct Pacing {
     /// In which batches it begins; without any, everybody at once.
     #[serde(default, skip_serializing_if = "Phases::is_empty")]
-    pub(crate) phases: Phases,
+    pub phases: Phases,
     /// How fast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rate: Option<Rate>,
+    pub rate: Option<Rate>,
     /// How often a device may try again.
     #[serde(default)]
-    pub(crate) retries: u32,
+    pub retries: u32,
     /// After which ends of an attempt.
     #[serde(default)]
-    pub(crate) retry_on: RetryOn,
+    pub retry_on: RetryOn,
     /// How long an attempt may take, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) timeout: Option<u64>,
+    pub timeout: Option<u64>,
     /// How long a device may say nothing during an attempt, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) step_timeout: Option<u64>,
+    pub step_timeout: Option<u64>,
     /// When too many have failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) threshold: Option<Threshold>,
+    pub threshold: Option<Threshold>,
 }
 
 /// Which attempts are tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum RetryOn {
+pub enum RetryOn {
     /// Those that the device said had failed.
     Failed,
     /// Those that took too long.
@@ -50,9 +50,18 @@ pub(crate) enum RetryOn {
     All,
 }
 
+/// How often a device may try again after which ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// So often.
+    pub retries: u32,
+    /// After these ends.
+    pub on: RetryOn,
+}
+
 /// How an attempt ended that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Miss {
+pub enum Miss {
     /// The device said so.
     Failed,
     /// It took too long.
@@ -61,31 +70,31 @@ pub(crate) enum Miss {
 
 /// The share of failures at which a rollout stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Threshold {
+pub struct Threshold {
     /// Millionths of those that ended; more than that is too much.
-    pub(crate) above: u32,
+    pub above: u32,
     /// Not before so many have ended.
-    pub(crate) after: u64,
+    pub after: u64,
 }
 
 /// How far a rollout is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Devices that were told of it, each once.
-    pub(crate) notified: u64,
+    pub notified: u64,
     /// Devices that have ended it, whichever way, but for those that were aborted or are gone.
-    pub(crate) ended: u64,
+    pub ended: u64,
     /// Of these, those that succeeded.
-    pub(crate) succeeded: u64,
+    pub succeeded: u64,
     /// Of these, those that failed or ran out of time.
-    pub(crate) failed: u64,
+    pub failed: u64,
     /// When the next device may be told, in µs since 1970.
-    pub(crate) next_us: u64,
+    pub next_us: u64,
 }
 
 /// Whether a device may begin an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ruling {
+pub enum Ruling {
     /// It may; the next one not before that, in µs since 1970.
     Now {
         /// See [`Tally::next_us`].
@@ -99,7 +108,7 @@ pub(crate) enum Ruling {
 
 impl Pacing {
     /// Whether a device may begin an attempt at `now`; `again`: it was told of the rollout before.
-    pub(crate) fn may_begin(&self, tally: &Tally, now: u64, again: bool) -> Ruling {
+    pub fn may_begin(&self, tally: &Tally, now: u64, again: bool) -> Ruling {
         if !again && self.phases.room(now).is_some_and(|room| tally.notified >= room) {
             return Ruling::Phase;
         }
@@ -112,29 +121,55 @@ impl Pacing {
     }
 
     /// Whether a device that has made so many attempts may make another one after this end of the last.
-    pub(crate) fn is_tried_again(&self, miss: Miss, attempts: u32) -> bool {
-        let counts = match self.retry_on {
-            RetryOn::All => true,
-            RetryOn::Failed => miss == Miss::Failed,
-            RetryOn::TimedOut => miss == Miss::TimedOut,
-        };
-        counts && attempts <= self.retries
+    pub fn is_tried_again(&self, miss: Miss, attempts: u32) -> bool {
+        Retry { retries: self.retries, on: self.retry_on }.is_tried_again(miss, attempts)
     }
 
     /// When an attempt is over that began then and was last heard of then.
-    pub(crate) fn due(&self, began: u64, told: u64) -> Option<u64> {
+    pub fn due(&self, began: u64, told: u64) -> Option<u64> {
         let whole = self.timeout.map(|timeout| began.saturating_add(timeout));
         let step = self.step_timeout.map(|timeout| told.max(began).saturating_add(timeout));
         whole.into_iter().chain(step).min()
     }
 
     /// Whether so many have failed that nobody else shall.
-    pub(crate) fn must_abort(&self, tally: &Tally) -> bool {
-        self.threshold.is_some_and(|threshold| {
-            tally.ended >= threshold.after.max(1)
-                && u128::from(tally.failed) * 1_000_000 > u128::from(tally.ended) * u128::from(threshold.above)
-        })
+    pub fn must_abort(&self, tally: &Tally) -> bool {
+        self.threshold.is_some_and(|threshold| threshold.is_exceeded(tally.ended, tally.failed))
     }
+}
+
+impl Retry {
+    /// Whether an end of this kind is tried again, when so many attempts count against the rule.
+    pub const fn is_tried_again(&self, miss: Miss, attempts: u32) -> bool {
+        self.on.covers(miss) && attempts <= self.retries
+    }
+}
+
+impl RetryOn {
+    /// Whether an end of this kind is among them.
+    pub const fn covers(self, miss: Miss) -> bool {
+        match self {
+            Self::All => true,
+            Self::Failed => matches!(miss, Miss::Failed),
+            Self::TimedOut => matches!(miss, Miss::TimedOut),
+        }
+    }
+}
+
+impl Threshold {
+    /// Whether more than the share of those that ended have failed (deployments).
+    pub fn is_exceeded(&self, ended: u64, failed: u64) -> bool {
+        ended >= self.after.max(1) && millionths(failed) > u128::from(ended) * u128::from(self.above)
+    }
+
+    /// Whether the share of those that ended has failed, or more, and one at least (jobs).
+    pub fn is_reached(&self, ended: u64, failed: u64) -> bool {
+        failed > 0 && ended >= self.after.max(1) && millionths(failed) >= u128::from(ended) * u128::from(self.above)
+    }
+}
+
+fn millionths(failed: u64) -> u128 {
+    u128::from(failed) * 1_000_000
 }
 
 #[cfg(test)]
@@ -143,7 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn rate(per_minute: u32) -> Pacing {
-        Pacing { rate: Some(Rate { per_minute, growth: None }), ..Pacing::default() }
+        Pacing { rate: Some(Rate { per_minute, growth: None, ceiling: None }), ..Pacing::default() }
     }
 
     /// Who is told when devices ask at these moments.
@@ -176,6 +211,16 @@ mod tests {
         assert!(after(10, 3));
         assert!(!after(12, 3), "exactly the share");
         assert!(after(11, 3));
+    }
+
+    #[test]
+    fn a_share_is_reached_before_it_is_exceeded() {
+        let threshold = Threshold { above: 250_000, after: 4 };
+        assert!(threshold.is_reached(4, 1) && !threshold.is_exceeded(4, 1), "exactly the share");
+        assert!(threshold.is_exceeded(4, 2));
+        assert!(!threshold.is_reached(3, 3), "not before four");
+        assert!(!threshold.is_reached(5, 1), "a fifth");
+        assert!(!Threshold { above: 0, after: 1 }.is_reached(9, 0), "nothing has failed");
     }
 
     proptest! {

@@ -9,24 +9,25 @@ const MANY: usize = 100;
 /// The phases of a rollout, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Phases(Vec<Phase>);
+pub struct Phases(Vec<Phase>);
 
 /// A phase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Phase {
-    pub(crate) id: String,
+pub struct Phase {
+    /// Its name.
+    pub id: String,
     /// When it begins, in ms since 1970.
-    pub(crate) start: u64,
+    pub start: u64,
     /// As it was asked for.
-    pub(crate) asked: Option<BatchSize>,
+    pub asked: Option<BatchSize>,
     /// How many devices; `None`: the rest.
-    pub(crate) size: Option<u64>,
+    pub size: Option<u64>,
 }
 
 /// How many devices a phase was asked to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum BatchSize {
+pub enum BatchSize {
     /// Percent of all.
     Percent(u64),
     /// So many.
@@ -35,15 +36,17 @@ pub(crate) enum BatchSize {
 
 /// A phase as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Batch {
-    pub(crate) size: Option<BatchSize>,
-    /// ms since 1970.
-    pub(crate) start: Option<u64>,
+pub struct Batch {
+    /// How many; `None`: the rest.
+    pub size: Option<BatchSize>,
+    /// When it begins, in ms since 1970; `None`: at once.
+    pub start: Option<u64>,
 }
 
 /// Why batches are no phases; the number of the phase, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PhaseError {
+pub enum PhaseError {
+    /// More than a rollout may have.
     TooMany,
     /// Only the last may leave its size out.
     NoSize(usize),
@@ -83,12 +86,7 @@ impl Phases {
     ///
     /// # Errors
     /// The batches do not fit together, or not to the devices.
-    pub(crate) fn plan(
-        batches: &[Batch],
-        devices: u64,
-        now: u64,
-        mut id: impl FnMut() -> String,
-    ) -> Result<Self, PhaseError> {
+    pub fn plan(batches: &[Batch], devices: u64, now: u64, mut id: impl FnMut() -> String) -> Result<Self, PhaseError> {
         if batches.len() > MANY {
             return Err(PhaseError::TooMany);
         }
@@ -133,12 +131,13 @@ impl Phases {
         Ok(Self(phases))
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    /// Whether there are none: everybody at once.
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// How many devices may have been told by then; `None`: as many as there are.
-    pub(crate) fn room(&self, now: u64) -> Option<u64> {
+    pub fn room(&self, now: u64) -> Option<u64> {
         let mut room = 0_u64;
         for phase in self.0.iter().take_while(|phase| phase.start <= now) {
             room = room.saturating_add(phase.size?);
@@ -147,17 +146,17 @@ impl Phases {
     }
 
     /// When the first begins.
-    pub(crate) fn first_start(&self) -> Option<u64> {
+    pub fn first_start(&self) -> Option<u64> {
         self.0.first().map(|phase| phase.start)
     }
 
     /// When the next one begins.
-    pub(crate) fn next_start(&self, now: u64) -> Option<u64> {
+    pub fn next_start(&self, now: u64) -> Option<u64> {
         self.0.iter().map(|phase| phase.start).find(|start| *start > now)
     }
 
     /// The number, from 0, of the phase that a device is in before which so many were told.
-    pub(crate) fn of(&self, before: u64) -> Option<usize> {
+    pub fn of(&self, before: u64) -> Option<usize> {
         let mut end = 0_u64;
         self.0.iter().position(|phase| {
             end = phase.size.map_or(u64::MAX, |size| end.saturating_add(size));
@@ -166,12 +165,12 @@ impl Phases {
     }
 
     /// The id of a phase, by its number from 0.
-    pub(crate) fn id(&self, number: i64) -> Option<&str> {
+    pub fn id(&self, number: i64) -> Option<&str> {
         self.0.get(usize::try_from(number).ok()?).map(|phase| phase.id.as_str())
     }
 
     /// Each phase, and how many of its devices were told when so many were.
-    pub(crate) fn filled(&self, notified: u64) -> impl Iterator<Item = (&Phase, u64)> {
+    pub fn filled(&self, notified: u64) -> impl Iterator<Item = (&Phase, u64)> {
         let mut left = notified;
         self.0.iter().map(move |phase| {
             let told = phase.size.map_or(left, |size| left.min(size));
