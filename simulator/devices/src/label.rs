@@ -9,6 +9,9 @@ use std::fmt::Write;
 /// Modules of white around the code (ISO/IEC 18004, section 6.3.8).
 const QUIET: i32 = 4;
 
+/// The number of UTF-8 among the encodings of QR codes.
+const UTF_8: u32 = 26;
+
 /// Why a text gets no label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelError {
@@ -41,10 +44,19 @@ pub fn label(text: &str) -> Result<String, LabelError> {
     if text.is_empty() {
         return Err(LabelError::Empty);
     }
-    let segments = QrSegment::make_segments(text);
-    let code = QrCode::encode_segments_advanced(&segments, QrCodeEcc::Medium, Version::MIN, Version::MAX, None, false)
-        .map_err(|_| LabelError::TooLong(text.len()))?;
+    let code =
+        QrCode::encode_segments_advanced(&segments(text), QrCodeEcc::Medium, Version::MIN, Version::MAX, None, false)
+            .map_err(|_| LabelError::TooLong(text.len()))?;
     Ok(draw(&code))
+}
+
+/// What is not ASCII says that it is UTF-8 (ECI 26): scanners guess otherwise.
+fn segments(text: &str) -> Vec<QrSegment> {
+    let mut segments = QrSegment::make_segments(text);
+    if !text.is_ascii() {
+        segments.insert(0, QrSegment::make_eci(UTF_8));
+    }
+    segments
 }
 
 /// Runs of black modules of a row become one piece of a single path.
@@ -96,11 +108,12 @@ mod tests {
     proptest! {
         /// What is drawn is the code, within a zone of four white modules.
         #[test]
-        fn every_module_is_drawn(text in "[ -~]{1,300}") {
+        fn every_module_is_drawn(text in "[ -~ü€]{1,300}") {
             let rows = blackened(&label(&text).unwrap());
-            let segments = QrSegment::make_segments(&text);
+            let mut segments = vec![QrSegment::make_eci(26)];
+            segments.extend(QrSegment::make_segments(&text));
             let code = QrCode::encode_segments_advanced(
-                &segments, QrCodeEcc::Medium, Version::MIN, Version::MAX, None, false).unwrap();
+                &segments[usize::from(text.is_ascii())..], QrCodeEcc::Medium, Version::MIN, Version::MAX, None, false).unwrap();
             prop_assert_eq!(rows.len(), usize::try_from(code.size() + 8).unwrap());
             for (y, row) in rows.iter().enumerate() {
                 for (x, black) in row.iter().enumerate() {

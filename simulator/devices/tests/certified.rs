@@ -89,7 +89,7 @@ fn no_pingresp_is_answered_by_a_new_connection() {
     let calm = run(Script::default(), silent.clone(), 301);
     assert_eq!(
         (calm.count("home: ping"), calm.count("home: connect clean")),
-        (9, 1),
+        (10, 1),
         "every 30 s, with nothing else to say"
     );
     let running = run(Script { no_pongs: 1, ..Script::default() }, silent, 100);

@@ -10,6 +10,7 @@
 
 mod bare;
 #[path = "../fleet/meter.rs"]
+#[expect(dead_code, reason = "the other bench uses more of it")]
 mod meter;
 mod server;
 
@@ -17,6 +18,7 @@ use bare::speak_forever;
 use fleetproof_devices::mqtt::{Format, Message, Publishes, ThingConfig, ThingPlan, run_thing};
 use fleetproof_devices::{DeviceEvent, Nature, Order, SimulatedBody};
 use fleetproof_wire::mqtt::packet::Qos;
+use fleetproof_world::tls::{Authority, Names, Subject, TlsClient, TlsServer, Validity};
 use fleetproof_world::{Runtime, Stamp, World};
 use meter::{Meter, Spent};
 use server::{Counted, serve, serve_apart};
@@ -39,6 +41,8 @@ const SIZE: usize = 200;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Thing,
+    /// A thing that shows a certificate under TLS.
+    Secure,
     Bare,
 }
 
@@ -46,13 +50,22 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Thing => "thing",
+            Self::Secure => "mTLS",
             Self::Bare => "bare loop",
         }
     }
 }
 
 /// Starts so many, who say something every so often.
-fn start(world: &World, kind: Kind, count: u32, every: Duration) -> Vec<UnboundedSender<Order>> {
+fn start(
+    world: &World,
+    kind: Kind,
+    count: u32,
+    every: Duration,
+    trusted: Option<&TlsClient>,
+) -> Result<Vec<UnboundedSender<Order>>, Failure> {
+    let factory = Authority::new("factory", &mut world.seeds.stream("factory"));
+    let validity = Validity { from_ms: 0, until_ms: world.clock.unix_ms() + 86_400_000 };
     let publishes =
         Publishes { topic: "app/{thing}".into(), every, size: SIZE, qos: Qos::AtLeastOnce, format: Format::Json };
     let plan = Arc::new(ThingPlan {
@@ -65,13 +78,20 @@ fn start(world: &World, kind: Kind, count: u32, every: Duration) -> Vec<Unbounde
         let phase = every.min(Duration::from_secs(60)) * index / count;
         match kind {
             Kind::Bare => drop(tokio::spawn(speak_forever(world.clone(), index, phase, every))),
-            Kind::Thing => {
+            Kind::Thing | Kind::Secure => {
                 let name: Arc<str> = format!("hvac-{index}").into();
                 let config = ThingConfig {
                     index,
                     name: name.clone(),
                     plan: plan.clone(),
-                    tls: None,
+                    tls: match trusted {
+                        None => None,
+                        Some(trusted) => {
+                            let keys = &mut world.seeds.stream(&name);
+                            let identity = factory.issue(&Subject::named(&name), validity, keys)?;
+                            Some(trusted.clone().presenting(&identity)?)
+                        }
+                    },
                     version: "v1".into(),
                     phase,
                     nature: Nature::default(),
@@ -87,7 +107,21 @@ fn start(world: &World, kind: Kind, count: u32, every: Duration) -> Vec<Unbounde
             }
         }
     }
-    orders
+    Ok(orders)
+}
+
+/// A server in virtual time, under TLS where things show certificates; what those trust then.
+async fn serve_beside(world: &World, kind: Kind, counted: &Arc<Counted>) -> Result<Option<TlsClient>, Failure> {
+    let mut incoming = world.net.listen("home").await?;
+    let mut trusted = None;
+    if kind == Kind::Secure {
+        let servers = Authority::new("servers", &mut world.seeds.stream("servers"));
+        let names = Names::new(servers, world.seeds.child("names"), &world.clock, Some("home"))?;
+        incoming = TlsServer::mutual(&names, false, &[], &world.clock)?.secure(incoming);
+        trusted = Some(TlsClient::trusting(&names.trusted()?, &world.clock)?);
+    }
+    tokio::spawn(serve(incoming, counted.clone()));
+    Ok(trusted)
 }
 
 async fn watch(world: &World, counted: &Counted, long: Duration) -> (u64, Spent) {
@@ -106,17 +140,17 @@ fn per(spent: &Spent, count: u64) -> String {
 fn in_virtual_time(kind: Kind, count: u32) -> Result<f64, Failure> {
     let held = Runtime::virtual_time()?.block_on(async {
         let (world, counted) = (World::simulated(1), Arc::new(Counted::default()));
-        tokio::spawn(serve(world.net.listen("home").await?, counted));
+        let trusted = serve_beside(&world, kind, &counted).await?;
         let before = Meter::read(HEAP);
-        let _orders = start(&world, kind, count, Duration::from_secs(1_000_000));
+        let _orders = start(&world, kind, count, Duration::from_secs(1_000_000), trusted.as_ref())?;
         world.clock.sleep(Duration::from_secs(200)).await;
         let held = Meter::read(HEAP).since(&before);
         Ok::<_, Failure>((held.held_bytes as f64 / f64::from(count), held.held_blocks as f64 / f64::from(count)))
     })?;
     let (messages, spent) = Runtime::virtual_time()?.block_on(async {
         let (world, counted) = (World::simulated(1), Arc::new(Counted::default()));
-        tokio::spawn(serve(world.net.listen("home").await?, counted.clone()));
-        let _orders = start(&world, kind, count, Duration::from_secs(10));
+        let trusted = serve_beside(&world, kind, &counted).await?;
+        let _orders = start(&world, kind, count, Duration::from_secs(10), trusted.as_ref())?;
         world.clock.sleep(Duration::from_secs(30)).await;
         Ok::<_, Failure>(watch(&world, &counted, Duration::from_secs(60)).await)
     })?;
@@ -129,10 +163,10 @@ fn over_loopback(kind: Kind, count: u32) -> Result<(f64, f64), Failure> {
     let world = World::on_sockets(1);
     let server = serve_apart(&world)?;
     let (messages, spent) = Runtime::real_time()?.block_on(async {
-        let _orders = start(&world, kind, count, Duration::from_millis(500));
+        let _orders = start(&world, kind, count, Duration::from_millis(500), None)?;
         world.clock.sleep(Duration::from_secs(2)).await;
-        watch(&world, &server.counted, Duration::from_secs(5)).await
-    });
+        Ok::<_, Failure>(watch(&world, &server.counted, Duration::from_secs(5)).await)
+    })?;
     server.end();
     let messages = messages.max(1) as f64;
     Ok((spent.micros / messages, messages / 5.0))
@@ -150,9 +184,10 @@ fn main() -> Result<(), Failure> {
         let (thing, bare) = (in_virtual_time(Kind::Thing, count)?, in_virtual_time(Kind::Bare, count)?);
         println!("         a thing holds {:.0} B more than the bare loop", thing - bare);
     }
+    in_virtual_time(Kind::Secure, 1_000)?;
     println!(
         "the bare loop itself is {} B",
-        std::mem::size_of_val(&speak_forever(World::on_sockets(1), 0, Duration::ZERO, Duration::ZERO))
+        size_of_val(&speak_forever(World::on_sockets(1), 0, Duration::ZERO, Duration::ZERO))
     );
     // Turn by turn, so that a machine that is busy is so for both.
     let (mut things, mut bares, mut rate) = (Vec::new(), Vec::new(), 0.0);

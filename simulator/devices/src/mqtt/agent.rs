@@ -76,8 +76,8 @@ fn troubles(world: &World, config: &ThingConfig) -> Pin<Box<dyn Future<Output = 
     if flaky.is_none() && bandwidth.is_none() {
         return Box::pin(std::future::pending());
     }
-    let others =
-        config.plan.endpoints.iter().chain(&config.plan.storage).chain([&config.plan.lobby]).cloned().collect();
+    let plan = &config.plan;
+    let others = plan.endpoints.iter().chain(&plan.dials).chain(&plan.storage).chain([&plan.lobby]).cloned().collect();
     let ends = Ends { first: BTreeSet::from([config.name.clone()]), second: others };
     let narrow = bandwidth.map(|bandwidth| Trouble::narrow(world, &ends, bandwidth));
     let world = world.clone();

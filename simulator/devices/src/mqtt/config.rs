@@ -17,6 +17,8 @@ pub struct ThingPlan {
     pub lobby: Name,
     /// The names that its things may be told to dial: a flaky or a narrow line lies between a thing and these, and the lobby.
     pub endpoints: Vec<Name>,
+    /// Whom it dials, whatever endpoint it asks for: where one server answers to all of them (SNI). `None`: the endpoint.
+    pub dials: Option<Name>,
     /// The version of MQTT it speaks.
     pub speaks: Version,
     /// Seconds; 0: none.
@@ -64,6 +66,7 @@ impl ThingPlan {
         Self {
             lobby: lobby.into(),
             endpoints: Vec::new(),
+            dials: None,
             speaks: Version::V311,
             keep_alive: 30,
             session: None,
@@ -96,7 +99,8 @@ pub struct ThingConfig {
     pub name: Name,
     /// What it has in common with others.
     pub plan: Arc<ThingPlan>,
-    /// Whom it trusts and the identity it shows; `None`: no TLS. It asks for the endpoint that it dials (SNI).
+    /// Whom it trusts and the identity from the factory that it shows
+    /// ([`TlsClient::presenting`]); `None`: no TLS. It asks for its endpoint (SNI).
     pub tls: Option<TlsClient>,
     /// The version it was made with.
     pub version: String,

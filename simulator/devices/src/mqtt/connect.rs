@@ -120,11 +120,12 @@ impl<B: Body, W: Witness> Thing<B, W> {
         let (net, has_network, tls) = (self.world.net.clone(), self.body.has_network(), self.config.tls.clone());
         let (name, endpoint) = (self.config.name.clone(), self.whereabouts.endpoint().clone());
         let (connect, version) = (self.introduction(), self.config.plan.speaks);
+        let to = self.config.plan.dials.clone().unwrap_or_else(|| endpoint.clone());
         async move {
             if !has_network {
                 return Err("the network is unreachable".to_owned());
             }
-            let mut stream = net.connect(&name, &endpoint).await.map_err(|error| error.to_string())?;
+            let mut stream = net.connect(&name, &to).await.map_err(|error| error.to_string())?;
             if let Some(tls) = tls {
                 stream = tls.connect(stream, &endpoint).await.map_err(|error| error.to_string())?;
             }

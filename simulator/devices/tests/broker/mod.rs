@@ -397,7 +397,9 @@ fn message(topic: &str, payload: &Value) -> Packet {
 
 async fn send(codec: &Codec, stream: &mut Stream, packets: &[Packet]) -> bool {
     let mut bytes = BytesMut::new();
-    packets.iter().for_each(|packet| drop(codec.encode(packet, &mut bytes).unwrap()));
+    for packet in packets {
+        codec.encode(packet, &mut bytes).unwrap();
+    }
     stream.write_all(&bytes).await.is_ok()
 }
 
