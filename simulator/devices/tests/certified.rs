@@ -217,8 +217,7 @@ fn the_same_seed_is_the_same_run() {
     let run = || {
         let script = Script { hangs_up: Some((Duration::from_secs(3), 6)), no_pubacks: 1, ..Script::default() };
         let running = run(script, quiet(Qos::AtLeastOnce), 600);
-        let notes = running.seen.lock().unwrap().notes.clone();
-        notes
+        running.seen.lock().unwrap().notes.clone()
     };
     assert!(run().len() > 40 && run() == run());
 }
