@@ -172,7 +172,18 @@ impl Record {
                     Finished { success: *success, version: version.clone(), inconsistent: *inconsistent, at, seq };
                 record.update(deployment, at).finished = Some(finished);
             }
-            DeviceEvent::Committed { .. } | DeviceEvent::RolledBack { .. } | DeviceEvent::Unreachable { .. } => {}
+            DeviceEvent::Committed { .. }
+            | DeviceEvent::RolledBack { .. }
+            | DeviceEvent::Unreachable { .. }
+            | DeviceEvent::Connected { .. }
+            | DeviceEvent::Refused { .. }
+            | DeviceEvent::Disconnected { .. }
+            | DeviceEvent::SubscriptionRefused { .. }
+            | DeviceEvent::Announced { .. }
+            | DeviceEvent::Routed { .. }
+            | DeviceEvent::FactoryReset
+            | DeviceEvent::TurnedBack { .. }
+            | DeviceEvent::ShadowApplied { .. } => {}
         }
     }
 }

@@ -113,6 +113,58 @@ pub enum DeviceEvent {
         /// The version that it died of; empty when there was nothing to boot.
         version: String,
     },
+    /// A server let it in (MQTT).
+    Connected {
+        /// Whom it dialled.
+        endpoint: String,
+        /// Whether the server had kept its session.
+        session_present: bool,
+    },
+    /// A server answered that it may not come in (MQTT).
+    Refused {
+        /// Whom it dialled.
+        endpoint: String,
+        /// The code of CONNACK.
+        code: u8,
+    },
+    /// A connection ended (MQTT).
+    Disconnected {
+        /// Whom it had dialled.
+        endpoint: String,
+        /// Why, as far as the device knows.
+        why: String,
+    },
+    /// It was refused what it subscribed to (MQTT).
+    SubscriptionRefused {
+        /// The filter.
+        filter: String,
+        /// The code of SUBACK.
+        code: u8,
+    },
+    /// It announced itself at the lobby.
+    Announced {
+        /// Whom it had dialled.
+        endpoint: String,
+        /// `factory default`, or `refused`.
+        state: String,
+    },
+    /// It was told where it belongs.
+    Routed {
+        /// There.
+        endpoint: String,
+    },
+    /// It was told to forget where it belongs.
+    FactoryReset,
+    /// Where it belongs it was not let in for too long; it asks at the lobby.
+    TurnedBack {
+        /// Where it belongs.
+        endpoint: String,
+    },
+    /// It did what its shadow wants.
+    ShadowApplied {
+        /// The shadow's version.
+        version: u64,
+    },
     /// It polled a last time and is silent from now on.
     Retired {
         /// The answer's status code: evidence that the token is dead, or is not.
@@ -142,6 +194,44 @@ impl Asked {
     }
 }
 
+/// What became of one numbered message of a device (MQTT).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It was sent.
+    Sent {
+        /// Counted per device, from 1.
+        number: u64,
+        /// It had been sent before, and was not acknowledged.
+        again: bool,
+    },
+    /// The server acknowledged it.
+    Acknowledged {
+        /// Counted per device.
+        number: u64,
+        /// µs since it was sent first.
+        took: u64,
+    },
+    /// The server acknowledged that it does not take it (version 5).
+    Refused {
+        /// Counted per device.
+        number: u64,
+        /// The code of PUBACK.
+        code: u8,
+    },
+    /// It was not sent: too many wait for their acknowledgement.
+    HeldBack {
+        /// Counted per device; it is never sent.
+        number: u64,
+    },
+    /// Another's message arrived.
+    Received {
+        /// Its number, if it has one.
+        number: Option<u64>,
+        /// The server says that it may have come before.
+        dup: bool,
+    },
+}
+
 /// Who is told. A witness is called in the device's own task and must not wait.
 pub trait Witness: Send + 'static {
     /// `device` (its index in the fleet) saw or did `what` at `at`.
@@ -150,6 +240,11 @@ pub trait Witness: Send + 'static {
     /// `device` asked the platform something, and that came of it at `at`. Who does not measure is not interested.
     fn asked(&mut self, at: Stamp, device: u32, asked: Asked) {
         let _not_measured = (at, device, asked);
+    }
+
+    /// That became of a message of `device` at `at`. Who does not count is not interested.
+    fn delivered(&mut self, at: Stamp, device: u32, what: Delivery) {
+        let _not_counted = (at, device, what);
     }
 }
 

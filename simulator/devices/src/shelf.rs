@@ -6,7 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 use fleetproof_wire::artifact::{self, Artifact};
-use fleetproof_wire::image::{self, PAYLOAD_TYPE};
+use fleetproof_wire::image::{self, Image, ImageError, PAYLOAD_TYPE};
 use fleetproof_wire::signature::{ReleaseCheck, Unsigned};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -26,6 +26,10 @@ pub(crate) struct Parcel {
     pub opened: Result<Artifact, String>,
     /// What the first device that looked at the signature found, and with which key.
     looked: OnceLock<(ReleaseCheck, Result<(), Unsigned>)>,
+    /// What it is when it is an image and no artifact.
+    image: OnceLock<Option<Result<Image, String>>>,
+    /// As `looked`, where the signature is of the file itself and stands elsewhere.
+    looked_at_file: OnceLock<(ReleaseCheck, Option<String>, Result<(), Unsigned>)>,
 }
 
 impl Parcel {
@@ -38,7 +42,29 @@ impl Parcel {
             }
             Ok(artifact)
         });
-        Self { bytes, opened, looked: OnceLock::new() }
+        Self { bytes, opened, looked: OnceLock::new(), image: OnceLock::new(), looked_at_file: OnceLock::new() }
+    }
+
+    /// What the bytes are when they are an image by themselves: the verified image, or why it is none. The first device that
+    /// asks verifies.
+    pub fn image(&self) -> Option<&Result<Image, String>> {
+        let look = || match image::read(&self.bytes) {
+            Err(ImageError::NotAnImage) => None,
+            _ => Some(image::verify(&self.bytes).map_err(|error| error.to_string())),
+        };
+        self.image.get_or_init(look).as_ref()
+    }
+
+    /// Looks at a signature of the bytes themselves, in base64; devices that have the same key and were given the same
+    /// signature look once.
+    ///
+    /// # Errors
+    /// Why it is not good.
+    pub fn look_at_file(&self, release: &ReleaseCheck, signature: Option<&str>) -> Result<(), Unsigned> {
+        let look = || release.look(&self.bytes, signature.map(str::as_bytes));
+        let (known, given, found) =
+            self.looked_at_file.get_or_init(|| (*release, signature.map(str::to_owned), look()));
+        if known == release && given.as_deref() == signature { *found } else { look() }
     }
 
     /// Looks at the signature; devices that have the same key look once.
