@@ -124,6 +124,9 @@ pub(crate) struct Serve {
     /// Where users and devices come in with TLS [default: the same address, any port]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen_https: Option<SocketAddr>,
+    /// Where devices connect by MQTT with a certificate [default: the same address, any port]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen_mqtt: Option<SocketAddr>,
     /// Keep all of it in this folder, and go on with what is there [default: in memory, gone at the end]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use crate::args::Serve as Arguments;
 use crate::error::{CliError, Result};
 use crate::{files, signals, survey};
-use fleetproof_engine::serve::{ServeError, Served, agrees, serve as keep_serving};
+use fleetproof_engine::serve::{ServeError, Served, ServedDoor, agrees, serve as keep_serving};
 use fleetproof_journal::{Secrets, Verdict};
 use fleetproof_language::{Located, Platform, Provider, Scenario, Sources, Span, Starts, Table, Tenant};
 use fleetproof_plan::ClockKind;
@@ -43,6 +43,7 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<u8> {
         service: Service::Slots,
         listen: Some(arguments.listen),
         listen_secure: Some(arguments.listen_https.unwrap_or(SocketAddr::new(arguments.listen.ip(), 0))),
+        listen_mqtt: Some(arguments.listen_mqtt.unwrap_or(SocketAddr::new(arguments.listen.ip(), 0))),
         data: data.map(Arc::new),
     };
     if arguments.file.is_some() {
@@ -73,7 +74,13 @@ fn told(served: &Served) -> Value {
         let users: Vec<Value> = tenant.users.iter().map(login).collect();
         tenants.insert(
             tenant.name.clone(),
-            json!({ "id": tenant.id, "tenant_token": tenant.token, "admin": login(&tenant.admin), "users": users }),
+            json!({
+                "id": tenant.id,
+                "tenant_token": tenant.token,
+                "admin": login(&tenant.admin),
+                "users": users,
+                "mqtt": tenant.mqtt.iter().map(door).collect::<Vec<_>>(),
+            }),
         );
     }
     let mut line = json!({
@@ -90,6 +97,21 @@ fn told(served: &Served) -> Value {
         line["provider"] = json!({ "id": provider.id, "admin": login(&provider.admin) });
     }
     line
+}
+
+/// Where devices of a tenant connect in a region, and one to try with.
+fn door(door: &ServedDoor) -> Value {
+    let mut told = json!({
+        "region": door.region,
+        "account": door.account,
+        "endpoint": door.endpoint,
+        "shared": door.shared,
+        "own": door.own,
+    });
+    if let Some(device) = &door.device {
+        told["device"] = json!({ "thing": device.thing, "certificate": device.certificate, "key": device.key.reveal() });
+    }
+    told
 }
 
 /// A provider and one tenant called `demo`.

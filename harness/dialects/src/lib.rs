@@ -13,6 +13,7 @@
 //! is complete without anybody's help.
 
 mod answer;
+pub mod aws;
 pub mod mender;
 pub mod openapi;
 mod watch;

@@ -5,6 +5,7 @@ mod roster;
 use crate::dispatch::furnish;
 use crate::run::{Run, Stop};
 use crate::setup;
+use fleetproof_dialects::aws;
 use fleetproof_journal::{Journal, Secrets};
 use fleetproof_language::Sources;
 use fleetproof_plan::Plan;
@@ -44,6 +45,24 @@ pub struct ServedTenant {
     pub admin: Login,
     /// Its other users.
     pub users: Vec<Login>,
+    /// Where its devices connect by MQTT: one for each region, home first.
+    pub mqtt: Vec<ServedDoor>,
+}
+
+/// Where devices of a tenant connect by MQTT over TLS in a region.
+pub struct ServedDoor {
+    /// The region.
+    pub region: String,
+    /// Twelve digits: the account.
+    pub account: String,
+    /// The host that they name in their handshake on the shared door.
+    pub endpoint: String,
+    /// The address of the door that all accounts share.
+    pub shared: String,
+    /// The address of a door of the account's own, which answers as `localhost` too.
+    pub own: String,
+    /// A device to try with, unless the platform goes on with what an earlier start made: keys are told once.
+    pub device: Option<aws::Introduced>,
 }
 
 /// How a person gets in.
@@ -122,7 +141,7 @@ pub async fn serve(
     let (run, running) =
         furnish(plan, sources, world, journal, secrets, &stack, &stop).await.map_err(ServeError::Stack)?;
     let furnished = match roster {
-        Some(roster) => served(&run, &running, roster).await.map(Some),
+        Some(roster) => served(&run, &running, roster, false).await.map(Some),
         None => make(&run, &running, &stack).await,
     };
     if let Ok(Some(served)) = &furnished {
@@ -145,10 +164,10 @@ async fn make(run: &Run, running: &Running, stack: &Embedded) -> Result<Option<S
         roster.keep(folder)?;
         folder.finished().map_err(|error| ServeError::Stack(StackError::Platform(error)))?;
     }
-    served(run, running, roster).await.map(Some)
+    served(run, running, roster, true).await.map(Some)
 }
 
-async fn served(run: &Run, running: &Running, roster: Roster) -> Result<Served, ServeError> {
+async fn served(run: &Run, running: &Running, roster: Roster, is_new: bool) -> Result<Served, ServeError> {
     let at = |name: &str| run.world.net.address(name).ok_or(ServeError::NoAddress);
     let https = match (&running.secure_gateway, running.ca_certificate()) {
         (Some(door), Some(file)) => {
@@ -166,7 +185,9 @@ async fn served(run: &Run, running: &Running, roster: Roster) -> Result<Served, 
         for person in tenant.users {
             users.push(login(run, running, person).await?);
         }
+        let mqtt = doors(run, running, &tenant.name, &tenant.id, is_new).await?;
         tenants.push(ServedTenant {
+            mqtt,
             name: tenant.name,
             id: tenant.id,
             token,
@@ -182,6 +203,38 @@ async fn served(run: &Run, running: &Running, roster: Roster) -> Result<Served, 
         operator_token: running.operator_token.clone(),
         tenants,
     })
+}
+
+/// Opens the doors of a tenant's account, and makes a device for each that has none yet.
+async fn doors(
+    run: &Run,
+    running: &Running,
+    name: &str,
+    id: &str,
+    is_new: bool,
+) -> Result<Vec<ServedDoor>, ServeError> {
+    let at = |name: &str| run.world.net.address(name).map(|at| at.to_string()).ok_or(ServeError::NoAddress);
+    let mut doors = Vec::new();
+    for door in running.client_doors(id).await.map_err(ServeError::Stack)? {
+        let device = if is_new {
+            let refused = |why: String| ServeError::Furnish(format!("a device of `{name}`: {why}"));
+            let by = run.people.admin(name).await.map_err(|error| refused(error.to_string()))?;
+            let thing = format!("{name}-device");
+            let made = aws::introduce(&run.mender, &by, &door.endpoint.region, &thing).await;
+            Some(made.map_err(|error| refused(error.to_string()))?)
+        } else {
+            None
+        };
+        doors.push(ServedDoor {
+            region: door.endpoint.region,
+            account: door.endpoint.account,
+            endpoint: door.endpoint.host,
+            shared: at(&door.shared)?,
+            own: at(&door.own)?,
+            device,
+        });
+    }
+    Ok(doors)
 }
 
 /// A password is told only while it is the right one.

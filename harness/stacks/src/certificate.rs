@@ -25,12 +25,10 @@ impl Certificate {
     /// authority stays the same, so that who trusted it once still does.
     pub(crate) fn of(
         listens: IpAddr,
-        keys: &Seeds,
+        authority: &Authority,
         folder: Option<&DataFolder>,
         world: &World,
     ) -> Result<(Self, TlsServer), StackError> {
-        let keys = keys.child("tls");
-        let authority = Authority::new("fleetproof", &mut keys.stream("authority"));
         let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         if !listens.is_unspecified() && !addresses.contains(&listens) {
             addresses.push(listens);
@@ -51,6 +49,11 @@ impl Certificate {
             None => Self { path: beside(&world.seeds, &pem()?).map_err(StackError::Certificate)?, is_ours: true },
         };
         Ok((certificate, server))
+    }
+
+    /// Who certifies the doors.
+    pub(crate) fn authority(keys: &Seeds) -> Authority {
+        Authority::new("fleetproof", &mut keys.child("tls").stream("authority"))
     }
 
     /// Where it is.

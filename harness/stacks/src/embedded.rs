@@ -3,8 +3,10 @@
 use crate::StackError;
 use crate::certificate::Certificate;
 use fleetproof_platform::defects;
+use fleetproof_platform::registry::Endpoint;
 use fleetproof_platform::{DataFolder, Founded, NewTenant, PasswordCost, Platform, Service, Settings};
-use fleetproof_world::{Name, Seeds, World};
+use fleetproof_world::tls::{Authority, Names, TlsServer};
+use fleetproof_world::{Incoming, Name, Seeds, World};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +22,12 @@ const SECURE_GATEWAY: &str = "platform-tls";
 /// The name of the operator's door.
 const OPERATOR: &str = "operator";
 
+/// The name of the door for clients that speak MQTT and say in their handshake whose they are.
+const CLIENTS: &str = "mqtt";
+
+/// What such clients may say that they speak: MQTT with a certificate, as AWS calls it on ports that others share.
+const CLIENT_PROTOCOLS: &[&str] = &["x-amzn-mqtt-ca", "mqtt"];
+
 /// How to start the platform.
 #[derive(Clone, Debug, Default)]
 pub struct Embedded {
@@ -33,6 +41,8 @@ pub struct Embedded {
     pub listen: Option<SocketAddr>,
     /// Where the gateway listens for TLS, on a network of sockets. Absent: nowhere.
     pub listen_secure: Option<SocketAddr>,
+    /// Where devices connect by MQTT, on a network of sockets. Absent: nowhere.
+    pub listen_mqtt: Option<SocketAddr>,
     /// Where all of it is kept. Absent: in memory, gone with the process.
     pub data: Option<Arc<DataFolder>>,
 }
@@ -72,6 +82,8 @@ pub struct Running {
     pub operator_token: String,
     /// What was founded, in the order asked for: name, ids, tenant token.
     pub founded: Vec<(String, Founded)>,
+    clients: Option<TlsServer>,
+    world: World,
     platform: Platform,
     certificate: Option<Certificate>,
     stop: CancellationToken,
@@ -131,13 +143,27 @@ impl Embedded {
             .listen(OPERATOR)
             .await
             .map_err(|reason| StackError::Listen { door: "operator's door", reason })?;
+        // Without a folder its key is another one each time it is asked for.
+        let authority = Certificate::authority(&self.keys(world));
         let certificate = match self.listen_secure {
             Some(at) => {
                 let incoming = world.net.listen_at(SECURE_GATEWAY, at).await;
                 let incoming = incoming.map_err(|reason| StackError::Listen { door: "gateway with TLS", reason })?;
-                let (certificate, server) = Certificate::of(at.ip(), &self.keys(world), self.data.as_deref(), world)?;
+                let (certificate, server) = Certificate::of(at.ip(), &authority, self.data.as_deref(), world)?;
                 tasks.spawn(Platform::serve(platform.secure_gateway(), server.secure(incoming), stop.clone()));
                 Some(certificate)
+            }
+            None => None,
+        };
+        let clients = match self.listen_mqtt {
+            Some(at) => {
+                let incoming = world.net.listen_at(CLIENTS, at).await;
+                let incoming = incoming.map_err(|reason| StackError::Listen { door: "door for MQTT", reason })?;
+                let server = clients(&platform, authority, world)?;
+                spawn_clients(&tasks, &platform, &server, None, incoming, &stop);
+                let (keeper, until) = (platform.clone(), stop.clone());
+                tasks.spawn(async move { keeper.keep_data_plane(until).await });
+                Some(server)
             }
             None => None,
         };
@@ -166,6 +192,8 @@ impl Embedded {
             operator: OPERATOR.into(),
             operator_token: platform.operator_token().to_owned(),
             founded,
+            clients,
+            world: world.clone(),
             platform,
             certificate,
             stop,
@@ -174,7 +202,68 @@ impl Embedded {
     }
 }
 
+/// What answers clients: as `localhost`, and as every host of an account in a region.
+fn clients(platform: &Platform, authority: Authority, world: &World) -> Result<TlsServer, StackError> {
+    // Keys of its own for each start: nothing keeps them.
+    let own = world.seeds.child("tls/clients");
+    let made = || {
+        let names = Names::new(authority, own, &world.clock, Some("localhost"))?;
+        for domain in platform.client_domains() {
+            names.add_below(&domain)?;
+        }
+        TlsServer::mutual(&names, false, CLIENT_PROTOCOLS, &world.clock)
+    };
+    made().map_err(StackError::Certificate)
+}
+
+/// Takes clients in: those of one account, or of whichever they name.
+fn spawn_clients(
+    tasks: &TaskTracker,
+    platform: &Platform,
+    server: &TlsServer,
+    of: Option<Endpoint>,
+    incoming: Incoming,
+    stop: &CancellationToken,
+) {
+    let (platform, clients, stop) = (platform.clone(), server.secure_mutual(incoming), stop.clone());
+    tasks.spawn(async move {
+        match of {
+            Some(endpoint) => platform.serve_clients_of(endpoint, clients, stop).await,
+            None => platform.serve_clients(clients, stop).await,
+        }
+    });
+}
+
+/// Where devices of an account connect in a region.
+#[derive(Clone, Debug)]
+pub struct ClientDoor {
+    /// The account, the region, and the host that clients name on the shared door.
+    pub endpoint: Endpoint,
+    /// The name of the shared door on the world's network.
+    pub shared: Name,
+    /// The name of a door of its own, which answers as `localhost`.
+    pub own: Name,
+}
+
 impl Running {
+    /// Opens the doors of a tenant's account, one in each of its regions. None without MQTT, or for who is no tenant.
+    ///
+    /// # Errors
+    /// The platform's store, a door that does not open.
+    pub async fn client_doors(&self, tenant_id: &str) -> Result<Vec<ClientDoor>, StackError> {
+        let Some(server) = &self.clients else { return Ok(Vec::new()) };
+        let account = self.platform.account(tenant_id).await.map_err(StackError::Platform)?;
+        let mut doors = Vec::new();
+        for endpoint in account.into_iter().flat_map(|account| account.endpoints) {
+            let own: Name = format!("mqtt/{}", endpoint.host).into();
+            let incoming = self.world.net.listen(&own).await;
+            let incoming = incoming.map_err(|reason| StackError::Listen { door: "account's door", reason })?;
+            spawn_clients(&self.tasks, &self.platform, server, Some(endpoint.clone()), incoming, &self.stop);
+            doors.push(ClientDoor { endpoint, shared: CLIENTS.into(), own });
+        }
+        Ok(doors)
+    }
+
     /// The file with the certificate of who certified the secure door, if there is one.
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&Path> {

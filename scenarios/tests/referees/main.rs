@@ -12,6 +12,7 @@ mod artifacts;
 mod bench;
 mod client;
 mod management;
+mod mqtt;
 mod process;
 mod secure;
 mod server;

@@ -71,6 +71,11 @@ impl Server {
         self.told["tenants"]["demo"]["tenant_token"].as_str().unwrap()
     }
 
+    /// Where the tenant's devices connect by MQTT.
+    pub fn door(&self) -> &Value {
+        &self.told["tenants"]["demo"]["mqtt"][0]
+    }
+
     /// The e-mail address and the password of the tenant's first admin.
     pub fn admin(&self) -> (&str, &str) {
         let admin = &self.told["tenants"]["demo"]["admin"];

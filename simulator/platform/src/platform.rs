@@ -4,12 +4,14 @@ use crate::args;
 use crate::data::DataFolder;
 use crate::defects::DefectId;
 use crate::edge;
+use crate::endpoint::DataPlane;
 use crate::fleet::{self, InFolder, ObjectStore, Objects};
 use crate::ids::{Ids, hex};
 use crate::passwords::PasswordCost;
 use crate::proven::Proven;
 use crate::refusal::Refusal;
 use crate::registry::{self, Regions, Registry};
+use crate::shadows::Paces;
 use crate::service::{Floor, Service, Throttle};
 use crate::store::{Database, Store, StoreError, Transaction, Tx};
 use crate::tenancy;
@@ -65,6 +67,8 @@ struct Parts {
     floor: Floor,
     throttle: Throttle,
     registry: Registry,
+    data_plane: DataPlane,
+    shadow_paces: Paces,
 }
 
 /// A tenant to be, with its first admin.
@@ -188,6 +192,8 @@ impl Platform {
         Self(Arc::new(Parts {
             tokens: Tokens::new(&keys),
             registry: Registry::new(&keys),
+            data_plane: DataPlane::default(),
+            shadow_paces: Paces::default(),
             ids: Ids::new(&settings.world),
             operator_token: hex(&operator),
             objects,
@@ -314,6 +320,16 @@ impl Platform {
     /// What the registry keeps beside the database.
     pub(crate) fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    /// Where devices connect, and what happens there.
+    pub(crate) fn data_plane(&self) -> &DataPlane {
+        &self.0.data_plane
+    }
+
+    /// How fast shadows are asked.
+    pub(crate) fn shadow_paces(&self) -> &Paces {
+        &self.0.shadow_paces
     }
 
     /// How often tenants have called.

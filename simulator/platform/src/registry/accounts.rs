@@ -58,6 +58,11 @@ impl Regions {
         good.then(|| Self { names: names.iter().map(|name| (*name).to_owned()).collect(), domain: domain.to_owned() })
     }
 
+    /// What comes after the first label of every host where devices connect, by region.
+    fn client_domains(&self) -> Vec<String> {
+        self.names.iter().map(|name| format!("iot.{name}.{}", self.domain)).collect()
+    }
+
     /// Their names, in order.
     #[must_use]
     pub fn names(&self) -> &[String] {
@@ -226,6 +231,12 @@ async fn describe_endpoint(State(app): State<Platform>, asked: Asked<need::SeeDe
 
 /// What the organisation and a broker ask of accounts.
 impl Platform {
+    /// Where the hosts are at which devices connect: each is one label below one of these.
+    #[must_use]
+    pub fn client_domains(&self) -> Vec<String> {
+        self.settings().regions.client_domains()
+    }
+
     /// The account of a tenant; `None` for who is no tenant.
     ///
     /// # Errors

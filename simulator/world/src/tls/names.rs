@@ -68,6 +68,18 @@ impl Names {
         Ok(())
     }
 
+    /// From now on there is somebody behind every host that is one label below `domain`, all with one certificate.
+    ///
+    /// # Errors
+    /// A domain that is none.
+    pub fn add_below(&self, domain: &str) -> io::Result<()> {
+        self.add(domain)?;
+        let mut known = self.known();
+        known.remove(&domain.to_ascii_lowercase());
+        known.entry(format!("*.{}", domain.to_ascii_lowercase())).or_default();
+        Ok(())
+    }
+
     /// From now on there is nobody called `host`. Connections that are there stay.
     pub fn remove(&self, host: &str) {
         self.known().remove(&host.to_ascii_lowercase());
@@ -110,6 +122,10 @@ impl Names {
 impl ResolvesServerCert for Names {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let asked = hello.server_name().map(str::to_ascii_lowercase);
-        asked.and_then(|host| self.certificate(&host)).or_else(|| self.certificate(self.0.fallback.as_deref()?))
+        let named = asked.and_then(|host| {
+            let below = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
+            self.certificate(&host).or_else(|| self.certificate(&below?))
+        });
+        named.or_else(|| self.certificate(self.0.fallback.as_deref()?))
     }
 }

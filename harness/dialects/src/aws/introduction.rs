@@ -1,0 +1,102 @@
+//! A thing made known to its account, with all that it needs to connect.
+
+use super::{ROOT, ask, send};
+use crate::mender::{Mender, Session};
+use crate::{Answer, DialectError, Refused, Request, Result, Token};
+use serde_json::{Value, json};
+
+/// The policy that such things have.
+const POLICY: &str = "fleetproof-thing";
+
+/// A thing that can connect.
+#[derive(Clone, Debug)]
+pub struct Introduced {
+    /// Its name, which is its client id.
+    pub thing: String,
+    /// The certificate, as PEM.
+    pub certificate: String,
+    /// The certificate's key, as PEM.
+    pub key: Token,
+}
+
+/// Makes a thing in the account of the tenant that `by` is logged in to, in `region`, with a certificate of the platform's.
+/// It may connect as itself, say and hear everything below `app/<thing>/` and `app/all/`, and use its own jobs and shadows.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn introduce(mender: &Mender, by: &Session, region: &str, thing: &str) -> Result<Introduced> {
+    let made = ask(mender, by, "POST", &format!("/keys-and-certificate?setAsActive=true&region={region}"), None).await?;
+    let body = made.json().unwrap_or_default();
+    let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    let (Some(arn), Some(certificate), Some(key)) =
+        (text("/certificateArn"), text("/certificatePem"), text("/keyPair/PrivateKey"))
+    else {
+        return Err(DialectError::Refused(Refused(Box::new(made))));
+    };
+    ask(mender, by, "POST", &format!("/things/{thing}?region={region}"), Some(&json!({}))).await?;
+    let document = json!({ "policyDocument": policy(&arn).to_string() });
+    match ask(mender, by, "POST", &format!("/policies/{POLICY}?region={region}"), Some(&document)).await {
+        // The policy is the same for every thing.
+        Err(error) if error.status() == Some(409) => {}
+        made => drop::<Answer>(made?),
+    }
+    let target = json!({ "target": arn });
+    ask(mender, by, "PUT", &format!("/target-policies/{POLICY}?region={region}"), Some(&target)).await?;
+    let attach = Request::new("PUT", &format!("{ROOT}/things/{thing}/principals?region={region}"));
+    send(mender, by, attach.header("x-amzn-principal", arn)).await?;
+    Ok(Introduced { thing: thing.to_owned(), certificate, key: Token::new(&key) })
+}
+
+/// What a thing may, in the account and region of its certificate: `arn:aws:iot:<region>:<account>:cert/<id>`.
+fn policy(arn: &str) -> Value {
+    let home = arn.rsplit_once(':').map_or(arn, |(home, _)| home);
+    let own = "${iot:Connection.Thing.ThingName}";
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "iot:Connect",
+                "Resource": format!("{home}:client/{own}"),
+                "Condition": { "Bool": { "iot:Connection.Thing.IsAttached": ["true"] } },
+            },
+            {
+                "Effect": "Allow",
+                "Action": "iot:Connect",
+                "Resource": format!("{home}:client/{own}"),
+                "Condition": { "ForAnyValue:StringEquals": { "iot:ConnectAttributes": ["PersistentConnect", "LastWill"] } },
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["iot:Publish", "iot:RetainPublish", "iot:Receive"],
+                "Resource": [
+                    format!("{home}:topic/app/{own}/*"),
+                    format!("{home}:topic/app/all/*"),
+                    format!("{home}:topic/$aws/things/{own}/*"),
+                ],
+            },
+            {
+                "Effect": "Allow",
+                "Action": "iot:Subscribe",
+                "Resource": [
+                    format!("{home}:topicfilter/app/{own}/*"),
+                    format!("{home}:topicfilter/app/all/*"),
+                    format!("{home}:topicfilter/$aws/things/{own}/*"),
+                ],
+            },
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thing_may_do_nothing_outside_of_its_account() {
+        let policy = policy("arn:aws:iot:eu-1:123456789012:cert/ab").to_string();
+        let resources = policy.matches("arn:aws:iot:").count();
+        assert!(resources >= 8, "{policy}");
+        assert_eq!(policy.matches("arn:aws:iot:eu-1:123456789012:").count(), resources, "{policy}");
+    }
+}

@@ -1,0 +1,320 @@
+//! The broker, and what it has to know: which accounts there are, and which certificates may do what.
+
+use super::worker::{self, Work};
+use crate::platform::{Platform, PlatformError};
+use crate::registry::{Change, Endpoint, Principal};
+use fleetproof_dataplane::broker::{self, AccountId, Broker, ConnectionId, Outcome, Quotas, Reason, Status};
+use fleetproof_dataplane::policy::{CertificateFacts, Document, Home, Policies, ThingFacts};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Requests to the services of one account in a region that wait for their turn. What comes beyond is not done.
+const WAITING: usize = 1_000;
+
+/// Who is where: the tenant's id and the region.
+type Place = (String, String);
+
+/// The data plane of a platform.
+#[derive(Debug, Default)]
+pub(crate) struct DataPlane {
+    state: Mutex<State>,
+    /// Something is due sooner than whoever waits for it knows, or there is somebody to work for.
+    stirred: Notify,
+    /// Who looks something up and tells the broker does so alone, so that what is told last is what was read last.
+    telling: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    broker: Broker,
+    seats: BTreeMap<Place, Seat>,
+    places: BTreeMap<AccountId, Place>,
+    connections: BTreeMap<ConnectionId, Arc<Signal>>,
+    last_connection: u64,
+    /// Accounts that nobody works for yet.
+    idle: Vec<(Endpoint, AccountId, Receiver<Work>)>,
+    /// When whoever keeps time wakes up.
+    waits_until: Option<u64>,
+}
+
+/// An account in a region.
+#[derive(Debug)]
+struct Seat {
+    id: AccountId,
+    /// The certificates that the broker was told of.
+    known: BTreeSet<String>,
+    work: Sender<Work>,
+}
+
+/// What a connection's task waits for beside its client.
+#[derive(Debug, Default)]
+pub(super) struct Signal {
+    came: Notify,
+    is_told: AtomicBool,
+    is_closed: AtomicBool,
+}
+
+impl Signal {
+    /// Waits until there is something to send, or the connection is to be closed.
+    pub(super) async fn wait(&self) {
+        self.came.notified().await;
+        self.is_told.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self) {
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            self.came.notify_one();
+        }
+    }
+}
+
+impl DataPlane {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The broker's calls do not stop half-way: whoever panicked did so with what it got from one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls the broker, with the time in µs since 1970, and passes on what came of it.
+    pub(crate) fn with<T>(&self, app: &Platform, call: impl FnOnce(&mut Broker, u64) -> T) -> T {
+        let now = app.now_ms() * 1_000;
+        let mut state = self.state();
+        let result = call(&mut state.broker, now);
+        let is_sooner = state.pass_on();
+        drop(state);
+        if is_sooner {
+            self.stirred.notify_one();
+        }
+        result
+    }
+
+    /// A number and a signal for a connection that begins.
+    pub(super) fn enter(&self) -> (ConnectionId, Arc<Signal>) {
+        let mut state = self.state();
+        state.last_connection += 1;
+        let (id, signal) = (ConnectionId(state.last_connection), Arc::<Signal>::default());
+        state.connections.insert(id, signal.clone());
+        (id, signal)
+    }
+
+    /// A connection has ended.
+    pub(super) fn leave(&self, app: &Platform, id: ConnectionId, why: Reason, code: u8) {
+        self.with(app, |broker, now| broker.lost(now, id, why, code));
+        self.state().connections.remove(&id);
+    }
+
+    /// The broker's account behind an endpoint.
+    ///
+    /// # Errors
+    /// The database.
+    pub(crate) async fn open(&self, app: &Platform, endpoint: &Endpoint) -> Result<AccountId, PlatformError> {
+        let place = (endpoint.tenant.clone(), endpoint.region.clone());
+        let mut state = self.state();
+        if let Some(seat) = state.seats.get(&place) {
+            return Ok(seat.id);
+        }
+        let home = Home { region: endpoint.region.as_str().into(), account: endpoint.account.as_str().into() };
+        let id = state.broker.add_account(app.now_ms() * 1_000, home, Quotas::default());
+        let (work, waiting) = mpsc::channel(WAITING);
+        state.seats.insert(place.clone(), Seat { id, known: BTreeSet::new(), work });
+        state.places.insert(id, place);
+        state.idle.push((endpoint.clone(), id, waiting));
+        drop(state);
+        self.stirred.notify_one();
+        Ok(id)
+    }
+
+    /// Sees to it that the broker knows a certificate as the registry has it now. Gives what the registry has.
+    ///
+    /// # Errors
+    /// The database.
+    pub(super) async fn know(
+        &self,
+        app: &Platform,
+        endpoint: &Endpoint,
+        certificate: &str,
+    ) -> Result<Option<Principal>, PlatformError> {
+        let place = (endpoint.tenant.clone(), endpoint.region.clone());
+        let _alone = self.telling.lock().await;
+        let found = app.principal(&endpoint.tenant, &endpoint.region, certificate).await?;
+        self.tell(app, &place, certificate, found.as_ref());
+        Ok(found)
+    }
+
+    /// Tells the broker what a certificate is; `None`: nobody.
+    fn tell(&self, app: &Platform, place: &Place, certificate: &str, found: Option<&Principal>) {
+        let principal = found.map(understood);
+        let mut state = self.state();
+        let Some(seat) = state.seats.get_mut(place) else { return };
+        let (id, was_known) = (seat.id, seat.known.contains(certificate));
+        match (&principal, was_known) {
+            (Some(_), _) => drop(seat.known.insert(certificate.to_owned())),
+            (None, true) => drop(seat.known.remove(certificate)),
+            (None, false) => return,
+        }
+        drop(state);
+        self.with(app, |broker, now| match principal {
+            Some(principal) => broker.set_principal(now, id, principal),
+            None => broker.remove_principal(now, id, certificate),
+        });
+    }
+
+    /// Time, changes and work, until `stop`.
+    pub(super) async fn keep(&self, app: &Platform, stop: CancellationToken) {
+        let mut changes = app.changes();
+        let workers = TaskTracker::new();
+        // What has changed before anybody listened.
+        for place in self.places() {
+            self.look_again(app, &place).await;
+        }
+        loop {
+            for (endpoint, id, waiting) in std::mem::take(&mut self.state().idle) {
+                workers.spawn(worker::work(app.clone(), endpoint, id, waiting, stop.clone()));
+            }
+            let due = {
+                let mut state = self.state();
+                state.waits_until = state.broker.next_due();
+                state.waits_until
+            };
+            let sleep = async {
+                match due {
+                    Some(due) => {
+                        let wait = due.saturating_sub(app.now_ms() * 1_000);
+                        app.clock().sleep(Duration::from_micros(wait)).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                changed = changes.next() => {
+                    for change in changed {
+                        self.take_note(app, change).await;
+                    }
+                }
+                () = self.stirred.notified() => {}
+                () = sleep => self.with(app, Broker::due),
+            }
+        }
+        workers.close();
+        workers.wait().await;
+    }
+
+    fn places(&self) -> Vec<Place> {
+        self.state().seats.keys().cloned().collect()
+    }
+
+    /// The registry has changed. A database that does not answer is asked again with the next change, and by who connects.
+    async fn take_note(&self, app: &Platform, change: Change) {
+        match change {
+            Change::Account { tenant } => {
+                for place in self.places().into_iter().filter(|place| place.0 == tenant) {
+                    self.look_again(app, &place).await;
+                }
+            }
+            Change::Principal { tenant, region, certificate } => {
+                let place = (tenant, region);
+                let is_known = self.state().seats.get(&place).is_some_and(|seat| seat.known.contains(&certificate));
+                if is_known {
+                    let _alone = self.telling.lock().await;
+                    if let Ok(found) = app.principal(&place.0, &place.1, &certificate).await {
+                        self.tell(app, &place, &certificate, found.as_ref());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything that is known of an account is looked up again; an account that is gone is forgotten.
+    async fn look_again(&self, app: &Platform, place: &Place) {
+        let _alone = self.telling.lock().await;
+        let Ok(account) = app.account(&place.0).await else { return };
+        let is_there = account.is_some_and(|account| account.endpoints.iter().any(|at| at.region == place.1));
+        if !is_there {
+            return self.forget(app, place);
+        }
+        let Ok(all) = app.principals(&place.0, &place.1).await else { return };
+        let all: BTreeMap<&str, &Principal> = all.iter().map(|found| (found.certificate.as_str(), found)).collect();
+        let known = self.state().seats.get(place).map(|seat| seat.known.clone()).unwrap_or_default();
+        for certificate in known {
+            self.tell(app, place, &certificate, all.get(certificate.as_str()).copied());
+        }
+    }
+
+    fn forget(&self, app: &Platform, place: &Place) {
+        let mut state = self.state();
+        let Some(seat) = state.seats.remove(place) else { return };
+        state.places.remove(&seat.id);
+        drop(state);
+        // Its worker ends when it has done what waits, since nobody can hand it more.
+        self.with(app, |broker, now| broker.remove_account(now, seat.id));
+    }
+}
+
+impl State {
+    /// Passes on what the broker left behind. Whether something is due sooner than who keeps time knows.
+    fn pass_on(&mut self) -> bool {
+        for id in self.broker.ready() {
+            if let Some(signal) = self.connections.get(&id) {
+                signal.tell();
+            }
+        }
+        for closed in self.broker.closed() {
+            if let Some(signal) = self.connections.get(&closed.connection) {
+                signal.is_closed.store(true, Ordering::Relaxed);
+                signal.tell();
+            }
+        }
+        for outcome in self.broker.outcomes() {
+            let (account, work) = match outcome {
+                Outcome::Request { service, origin, topic, payload, .. } => {
+                    (origin.account, Work::Request { service, origin, topic, payload })
+                }
+                Outcome::Ingest { rule, origin, payload, .. } => (origin.account, Work::Ingest { rule, origin, payload }),
+                Outcome::Presence(_) | Outcome::Subscriptions { .. } | Outcome::Refused { .. } => continue,
+            };
+            let seat = self.places.get(&account).and_then(|place| self.seats.get(place));
+            if let Some(seat) = seat {
+                // Whoever has so much waiting is not answered: its requests time out, and nobody else's do.
+                drop(seat.work.try_send(work));
+            }
+        }
+        let due = self.broker.next_due();
+        due.is_some_and(|due| self.waits_until.is_none_or(|until| due < until))
+    }
+}
+
+/// A certificate as the broker wants it. A policy that is not understood (one from before a stricter rule) allows nothing.
+fn understood(found: &Principal) -> broker::Principal {
+    let fields = found.facts.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
+    let documents = found.policies.values().filter_map(|text| Document::parse(text).ok()).map(Arc::new).collect();
+    let thing = |thing: &crate::registry::PrincipalThing| {
+        Arc::new(ThingFacts {
+            name: thing.name.as_str().into(),
+            type_name: thing.type_name.as_deref().map(Into::into),
+            attributes: thing.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
+        })
+    };
+    broker::Principal {
+        status: match found.status.as_str() {
+            "ACTIVE" => Status::Active,
+            "REVOKED" => Status::Revoked,
+            "PENDING_ACTIVATION" => Status::PendingActivation,
+            "PENDING_TRANSFER" => Status::PendingTransfer,
+            _ => Status::Inactive,
+        },
+        rules: Arc::new(Policies::new(documents)),
+        certificate: Arc::new(CertificateFacts { id: found.certificate.as_str().into(), fields }),
+        things: found.things.iter().map(thing).collect(),
+    }
+}

@@ -1,0 +1,77 @@
+//! What requests to the services of an account come to: one after the other, so that each sees what the last one did.
+
+use crate::platform::Platform;
+use crate::registry::Endpoint;
+use crate::shadows;
+use bytes::Bytes;
+use fleetproof_dataplane::broker::{AccountId, Notice, Origin, Service};
+use fleetproof_wire::mqtt::Qos;
+use std::sync::Arc;
+use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::CancellationToken;
+
+/// Something to be done for a client.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A message to a reserved topic.
+    Request {
+        service: Service,
+        origin: Origin,
+        topic: Arc<str>,
+        payload: Bytes,
+    },
+    /// A message to a rule.
+    Ingest { rule: Arc<str>, origin: Origin, payload: Bytes },
+}
+
+/// What a service has to say.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    /// To the client that asked, whether it listens or not, and to nobody else.
+    pub(crate) replies: Vec<(String, Bytes)>,
+    /// To whoever listens.
+    pub(crate) pushes: Vec<(String, Bytes)>,
+}
+
+/// Works until nobody can hand anything in any more, or `stop`.
+pub(super) async fn work(
+    app: Platform,
+    endpoint: Endpoint,
+    account: AccountId,
+    mut waiting: Receiver<Work>,
+    stop: CancellationToken,
+) {
+    loop {
+        let work = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            work = waiting.recv() => work,
+        };
+        let Some(work) = work else { return };
+        match work {
+            Work::Request { service, origin, topic, payload } => {
+                let said = match service {
+                    Service::Shadow => shadows::hear(&app, &endpoint, &topic, &payload).await,
+                    _ => Said::default(),
+                };
+                pass_on(&app, account, &origin, said);
+            }
+            Work::Ingest { rule, origin, payload } => drop((rule, origin, payload)),
+        }
+    }
+}
+
+/// Says what a service has to say. What the account's quotas do not allow any more is not said.
+fn pass_on(app: &Platform, account: AccountId, origin: &Origin, said: Said) {
+    let notice = |(topic, payload): (String, Bytes)| Notice::new(&topic, payload, Qos::AtLeastOnce);
+    app.data_plane().with(app, |broker, now| {
+        for reply in said.replies {
+            if let Some(connection) = origin.connection {
+                broker.reply(now, connection, notice(reply));
+            }
+        }
+        for push in said.pushes {
+            let _over_quota = broker.publish(now, account, notice(push));
+        }
+    });
+}
