@@ -3,4 +3,5 @@
 //! Time is a number handed in (µs since 1970); what is to be sent is returned. `fleetproof-platform` puts these rules on
 //! streams and in tables.
 
+pub mod organisation;
 pub mod policy;
