@@ -188,6 +188,30 @@ pub enum DefectId {
     ProviderCountsWaiting,
     /// A role that is narrowed to groups changes every device.
     NarrowedRoleReachesAll,
+    /// An account that is being made answers its users and devices.
+    HalfMadeAccountAnswers,
+    /// Accounts are made from a version of a blueprint that was withdrawn.
+    WithdrawnBlueprintAccepted,
+    /// Whether an e-mail is an account's is looked at when it is asked for, not when the account is made.
+    AccountEmailCheckThenAct,
+    /// The e-mail of a closed account can be taken again.
+    ClosedAccountFreesEmail,
+    /// A request that is repeated with its token makes another account.
+    IdempotencyTokenIgnored,
+    /// What a failed onboarding has made stays.
+    HalfFailedNeverUndone,
+    /// A new account gets the quotas of another tier.
+    QuotasOfAnotherTier,
+    /// Controls hold only for accounts that were there when they were attached.
+    ControlsForgetNewAccounts,
+    /// All accounts have the same external id.
+    ExternalIdShared,
+    /// Who shows no external id is let into an account.
+    MissingExternalIdAccepted,
+    /// The lobby acts in an account after its role was withdrawn.
+    RevokedTrustStillGood,
+    /// A tenant reads the central log.
+    CentralLogReadByTenants,
 }
 
 /// A defect, as the catalogue tells it.
@@ -206,8 +230,8 @@ pub struct Defect {
 }
 
 macro_rules! catalogue {
-    ($($id:ident $name:literal $row:literal $claim:ident: $breaks:literal;)*) => {
-        const CATALOGUE: &[Defect] = &[$(Defect {
+    ($list:ident $($id:ident $name:literal $row:literal $claim:ident: $breaks:literal;)*) => {
+        const $list: &[Defect] = &[$(Defect {
             id: DefectId::$id,
             name: $name,
             row: $row,
@@ -218,6 +242,7 @@ macro_rules! catalogue {
 }
 
 catalogue! {
+    CATALOGUE
     PoolCheckThenAct "pool-check-then-act" "P3" pool:
         "Two tenants created at once can both get the last of the provider's pool.";
     RaiseCheckThenAct "raise-check-then-act" "P3" pool:
@@ -400,6 +425,40 @@ catalogue! {
         "The provider's number of a tenant's devices takes in those that only wait.";
     NarrowedRoleReachesAll "narrowed-role-reaches-all" "P4" access:
         "A role that is narrowed to groups changes devices outside of them too.";
+}
+
+catalogue! {
+    ORGANISATION
+    HalfMadeAccountAnswers "half-made-account-answers" "A1" onboarded:
+        "An account that is being made answers its users and devices.";
+    WithdrawnBlueprintAccepted "withdrawn-blueprint-accepted" "A1" onboarded:
+        "Accounts are made from a version of a blueprint that was withdrawn.";
+    AccountEmailCheckThenAct "account-email-check-then-act" "A1" onboarded:
+        "Whether an e-mail is an account's is looked at when it is asked for, not when the account is made.";
+    ClosedAccountFreesEmail "closed-account-frees-email" "A1" removed:
+        "The e-mail of a closed account can be taken again.";
+    IdempotencyTokenIgnored "idempotency-token-ignored" "A1" onboarded:
+        "A request that is repeated with its token makes another account.";
+    HalfFailedNeverUndone "half-failed-never-undone" "A1" onboarded:
+        "What a failed onboarding has made stays.";
+    QuotasOfAnotherTier "quotas-of-another-tier" "A1" onboarded:
+        "A new account gets the quotas of another tier.";
+    ControlsForgetNewAccounts "controls-forget-new-accounts" "A1" onboarded:
+        "Controls hold only for accounts that were there when they were attached.";
+    ExternalIdShared "external-id-shared" "A8" onboarded:
+        "All accounts have the same external id.";
+    MissingExternalIdAccepted "missing-external-id-accepted" "A8" isolation:
+        "Who shows no external id is let into an account.";
+    RevokedTrustStillGood "revoked-trust-still-good" "A8" revoke:
+        "The lobby acts in an account after its role was withdrawn.";
+    CentralLogReadByTenants "central-log-read-by-tenants" "A9" audit:
+        "A tenant reads the central log.";
+}
+
+/// Those of organisation and onboarding, which are not in [`catalogue`] until scenarios find them.
+#[must_use]
+pub fn organisation() -> &'static [Defect] {
+    ORGANISATION
 }
 
 /// All of them.

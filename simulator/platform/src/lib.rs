@@ -6,7 +6,7 @@
 //! [`fleetproof_world`], [`Platform::document`] is its interface as an OpenAPI document.
 //!
 //! Inside: `tenancy` and `fleet` hold the operations, one file per kind of object; `edge` is what stands between them
-//! and HTTP (who asks, how a refusal is written); `service` is how much is worked on at once, who is next, and how often
+//! and HTTP (who asks, how a refusal is written); `organisation` makes an account of every tenant of a provider; `service` is how much is worked on at once, who is next, and how often
 //! a tenant may call; [`store`] is the database; [`rights`] what a role
 //! allows; [`defects`] what can be broken on purpose.
 //!
@@ -19,6 +19,7 @@ pub mod defects;
 mod edge;
 mod fleet;
 mod ids;
+mod organisation;
 mod pacing;
 mod passwords;
 mod platform;
@@ -31,6 +32,7 @@ mod tenancy;
 mod tokens;
 
 pub use data::DataFolder;
+pub use organisation::{AssumedRole, RoleAsked};
 pub use passwords::PasswordCost;
 pub use platform::{Founded, NewTenant, Platform, PlatformError, Settings};
 pub use service::Service;

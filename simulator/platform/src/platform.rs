@@ -6,6 +6,7 @@ use crate::defects::DefectId;
 use crate::edge;
 use crate::fleet::{self, InFolder, ObjectStore, Objects};
 use crate::ids::{Ids, hex};
+use crate::organisation::Faults;
 use crate::passwords::PasswordCost;
 use crate::proven::Proven;
 use crate::refusal::Refusal;
@@ -60,6 +61,7 @@ struct Parts {
     knocks: Proven<()>,
     floor: Floor,
     throttle: Throttle,
+    organisation_faults: Faults,
 }
 
 /// A tenant to be, with its first admin.
@@ -188,6 +190,7 @@ impl Platform {
             knocks: Proven::default(),
             floor: Floor::new(&settings),
             throttle: Throttle::default(),
+            organisation_faults: Faults::default(),
             database,
             settings,
         }))
@@ -262,6 +265,12 @@ impl Platform {
     #[must_use]
     pub fn document() -> serde_json::Value {
         edge::document().clone()
+    }
+
+    /// The interface of organisation and onboarding, which the gateway serves too, as an OpenAPI document of its own.
+    #[must_use]
+    pub fn organisation_document() -> serde_json::Value {
+        edge::organisation_document()
     }
 }
 
@@ -341,6 +350,11 @@ impl Platform {
     /// Knocks whose signature was good.
     pub(crate) fn knocks(&self) -> &Proven<()> {
         &self.0.knocks
+    }
+
+    /// What is planted to go wrong in onboardings.
+    pub(crate) fn organisation_faults(&self) -> &Faults {
+        &self.0.organisation_faults
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -70,7 +70,9 @@ impl fmt::Display for Drift {
             Self::TrustAltered(region) => write!(f, "the lobby's role is somebody else's in {region}: grant it again"),
             Self::EndpointMissing(region) => write!(f, "{region} has no device endpoint: provision the account again"),
             Self::QuotasDiffer(tier) => write!(f, "the quotas are not those of the tier {tier}: set them again"),
-            Self::NoBlueprint => write!(f, "the account was not made from a blueprint: provision it"),
+            Self::NoBlueprint => {
+                write!(f, "the account was not made from a blueprint: make one that is, and move there")
+            }
         }
     }
 }

@@ -9,13 +9,13 @@ mod principals;
 mod server;
 
 pub(crate) use extract::{At, Body, LIMIT, Origin, Params, collect};
-pub(crate) use openapi::document;
+pub(crate) use openapi::{document, organisation_document};
 pub(crate) use paging::Page;
 pub(crate) use principals::{Can, Device, Operator, User, claims_of, need};
 pub(crate) use server::serve;
 
 use crate::Platform;
-use crate::{fleet, tenancy};
+use crate::{fleet, organisation, tenancy};
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -30,7 +30,10 @@ pub(crate) fn operator_operations() -> OpenApiRouter<Platform> {
 }
 
 pub(crate) fn gateway(app: &Platform) -> Router {
-    envelope::around(gateway_operations().merge(fleet::links()).split_for_parts().0, app)
+    envelope::around(
+        gateway_operations().merge(organisation::operations()).merge(fleet::links()).split_for_parts().0,
+        app,
+    )
 }
 
 /// The gateway, for those who come in with TLS.

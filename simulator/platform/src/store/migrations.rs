@@ -10,6 +10,7 @@ const STEPS: &[(i64, &str)] = &[
     (1, include_str!("migrations/001_tenancy.sql")),
     (2, include_str!("migrations/002_fleet.sql")),
     (3, include_str!("migrations/003_pacing.sql")),
+    (5, include_str!("migrations/005_organisation.sql")),
 ];
 
 /// Whose words to use.

@@ -6,8 +6,11 @@ mod common;
 mod family;
 mod foundation;
 mod gear;
+mod landing;
 mod neighbour;
+mod onboarding;
 mod operations;
+mod organisation;
 #[cfg(feature = "seeded-defects")]
 mod pace;
 mod planted;
@@ -16,6 +19,8 @@ mod planted_ends;
 #[cfg(feature = "seeded-defects")]
 mod planted_fleet;
 mod planted_network;
+#[cfg(feature = "seeded-defects")]
+mod planted_organisation;
 #[cfg(feature = "seeded-defects")]
 mod planted_pace;
 mod stock;

@@ -1,0 +1,36 @@
+//! Ids and names in the forms that AWS gives them.
+//!
+//! The id of an account and its endpoints are made here, behind [`account_id`] and [`endpoint`], and nowhere else.
+
+use crate::Platform;
+use crate::ids::hex;
+
+/// An id: a prefix that tells what it is of, and chance.
+pub(super) fn draw(app: &Platform, prefix: &str) -> String {
+    format!("{prefix}-{}", hex(&app.ids().bytes::<8>()))
+}
+
+/// An account's id: 12 digits. Whoever keeps it must see that nobody has it.
+pub(super) fn account_id(app: &Platform) -> String {
+    format!("{:012}", u64::from_be_bytes(app.ids().bytes()) % 1_000_000_000_000)
+}
+
+/// A device endpoint in a region; told once and kept.
+pub(super) fn endpoint(app: &Platform, region: &str) -> String {
+    format!("{}-ats.iot.{region}.amazonaws.com", hex(&app.ids().bytes::<7>()))
+}
+
+/// An external id: nobody guesses it.
+pub(super) fn external_id(app: &Platform) -> String {
+    hex(&app.ids().bytes::<16>())
+}
+
+/// The role that the lobby acts as, by the id of its account.
+pub(super) fn lobby_role(account: &str) -> String {
+    format!("arn:aws:iam::{account}:role/lobby_commissioner_role")
+}
+
+/// How an account is called everywhere.
+pub(super) fn account_arn(management: &str, organisation: &str, account: &str) -> String {
+    format!("arn:aws:organizations::{management}:account/{organisation}/{account}")
+}
