@@ -438,10 +438,11 @@ pub(super) async fn insert_change(
     new: &NewChange<'_>,
 ) -> Answer<Change> {
     let wanted = serde_json::to_string(new.wanted).map_err(Refusal::internal)?;
-    tx.execute(
+    let written = tx.execute(
         "insert into org_records (id, provider_id, kind, product_id, version_id, creation, token, same, wanted, state, \
          step, tries, due_at, roll, account_id, tenant_id, actor_id, actor_email, created_at, updated_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $14, $15, $16, $17, $18, $18)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $14, $15, $16, $17, $18, $18) \
+         on conflict do nothing",
         args![
             new.id,
             &user.tenant,
@@ -464,6 +465,10 @@ pub(super) async fn insert_change(
         ],
     )
     .await?;
+    if written == 0 {
+        // On a server somebody with the same token can come between the look and this.
+        return Err(Refusal::conflict("ConcurrentModificationException: the same request is being taken; repeat it"));
+    }
     record(tx, &user.tenant, new.id).await
 }
 
