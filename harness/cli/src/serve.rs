@@ -109,7 +109,8 @@ fn door(door: &ServedDoor) -> Value {
         "own": door.own,
     });
     if let Some(device) = &door.device {
-        told["device"] = json!({ "thing": device.thing, "certificate": device.certificate, "key": device.key.reveal() });
+        told["device"] =
+            json!({ "thing": device.thing, "certificate": device.certificate, "key": device.key.reveal() });
     }
     told
 }

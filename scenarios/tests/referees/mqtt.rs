@@ -1,5 +1,6 @@
 //! The data plane under Debian's `mosquitto_pub` and `mosquitto_sub`: TLS with a certificate, MQTT 3.1.1 and 5, retained
-//! messages, wills, sessions that outlive their connections; and who is turned away.
+//! messages, wills, sessions that outlive their connections; and who is turned away. AWS's SDK for devices and Eclipse's paho, both
+//! Python, are driven by `devices.py`.
 
 use crate::bench::{Bench, referee};
 use crate::process::{Process, mortal, run, said};
@@ -9,12 +10,13 @@ use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
-const PROGRAMS: &[&str] = &["mosquitto_pub", "mosquitto_sub"];
+const PROGRAMS: &[&str] = &["mosquitto_pub", "mosquitto_sub", "openssl"];
 
 /// The versions of the protocol, as the programs call them.
 const VERSIONS: &[&str] = &["mqttv311", "mqttv5"];
 
 /// A device with its certificate in files.
+#[derive(Clone)]
 struct Device {
     thing: String,
     certificate: String,
@@ -47,17 +49,22 @@ impl Device {
     async fn made(bench: &Bench, server: &Server, admin: &Person, thing: &str) -> Self {
         let root = "/api/management/v1/iot";
         let certificate = format!("{root}/keys-and-certificate?setAsActive=true");
-        let made = admin.ask(Request::new("POST", &certificate)).await;
+        let made = admin.ask(Request::new("POST", certificate)).await;
         assert_eq!(made.status, 200, "{}", made.text());
         let made: Value = serde_json::from_slice(&made.body).unwrap();
         let text = |path: &str| made.pointer(path).and_then(Value::as_str).unwrap();
         admin.say("POST", &format!("{root}/things/{thing}"), &json!({}), 200).await;
         let target = json!({ "target": text("/certificateArn") });
         admin.say("PUT", &format!("{root}/target-policies/fleetproof-thing"), &target, 200).await;
-        let attach = Request::new("PUT", &format!("{root}/things/{thing}/principals"));
+        let attach = Request::new("PUT", format!("{root}/things/{thing}/principals"));
         let attached = admin.ask(attach.header("x-amzn-principal", text("/certificateArn"))).await;
         assert_eq!(attached.status, 200, "{}", attached.text());
         Self::kept(bench, server, thing, text("/certificatePem"), text("/keyPair/PrivateKey"))
+    }
+
+    /// This device under the name of another one.
+    fn called(&self, thing: &str) -> Self {
+        Self { thing: thing.to_owned(), ..self.clone() }
     }
 
     /// A program that connects as this device.
@@ -70,7 +77,8 @@ impl Device {
 
     /// Says something and waits until it is acknowledged; what the program said if it did not work.
     fn publish(&self, version: &str, topic: &str, arguments: &[&str]) -> Result<(), String> {
-        let output = run(&mut self.command(Command::new("mosquitto_pub"), version, &[&["-t", topic], arguments].concat()));
+        let output =
+            run(&mut self.command(Command::new("mosquitto_pub"), version, &[&["-t", topic], arguments].concat()));
         if output.status.success() { Ok(()) } else { Err(said(&output)) }
     }
 
@@ -92,6 +100,11 @@ async fn wait_for(bench: &Bench, file: &str, line: &str) {
     bench.wait(&format!("`{line}` in {file}"), seen).await;
 }
 
+/// What `mosquitto_pub` says when it is not let in. AWS's return code 7 is none of version 3.1.1: it shows the end only.
+fn turned_away(version: &str) -> &'static str {
+    if version == "mqttv5" { "Not authorized" } else { "connection was lost" }
+}
+
 /// A client id may connect once a second.
 async fn pause(bench: &Bench) {
     bench.clock.sleep(std::time::Duration::from_millis(1_100)).await;
@@ -107,7 +120,8 @@ fn referee_mosquitto_says_and_hears() {
         for version in VERSIONS {
             let file = format!("{version}.log");
             let topic = format!("app/listener/{version}");
-            let listening = listener.listen(bench, version, &file, &["-t", &topic, "-q", "1", "-F", "heard %t %q %r %p"]);
+            let listening =
+                listener.listen(bench, version, &file, &["-t", &topic, "-q", "1", "-F", "heard %t %q %r %p"]);
             wait_for(bench, &file, "Subscribed").await;
             // Its policy lets the speaker say nothing there; it is not heard, and told so where the version has words for it.
             let refused = speaker.publish(version, &topic, &["-q", "1", "-m", "from a stranger"]);
@@ -175,9 +189,9 @@ fn referee_mosquitto_is_turned_away_without_a_right() {
         let other = Device::made(bench, &server, &admin, "other").await;
         for version in VERSIONS {
             // Somebody else's name.
-            let thief = Device { thing: other.thing.clone(), certificate: device.certificate.clone(), key: device.key.clone(), authority: device.authority.clone(), port: device.port.clone() };
+            let thief = device.called(&other.thing);
             let refused = thief.publish(version, "app/other/x", &["-m", "mine now"]).unwrap_err();
-            assert!(refused.contains("not authori"), "{refused}");
+            assert!(refused.contains(turned_away(version)), "{refused}");
             // The control: whoever has that name gets in.
             other.publish(version, "app/other/x", &["-q", "1", "-m", "still mine"]).unwrap();
             pause(bench).await;
@@ -187,10 +201,38 @@ fn referee_mosquitto_is_turned_away_without_a_right() {
         let shown = run(Command::new("openssl").args(["x509", "-in", &id, "-noout", "-fingerprint", "-sha256"]));
         let fingerprint = said(&shown).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
         let path = format!("/api/management/v1/iot/certificates/{fingerprint}?newStatus=INACTIVE");
-        let changed = admin.ask(Request::new("PUT", &path)).await;
+        let changed = admin.ask(Request::new("PUT", path)).await;
         assert_eq!(changed.status, 200, "{}", changed.text());
         let refused = other.publish("mqttv5", "app/other/x", &["-m", "too late"]).unwrap_err();
-        assert!(refused.contains("not authori"), "{refused}");
+        assert!(refused.contains(turned_away("mqttv5")), "{refused}");
         server.end();
     });
+}
+
+/// Runs a kind of client that `devices.py` knows, as the device that `serve` tells of.
+fn python(name: &str, kind: &str) {
+    referee(name, &[], async |bench| {
+        let Some(python) = std::env::var_os("FLEETPROOF_PYTHON") else {
+            println!("SKIPPED {name}: FLEETPROOF_PYTHON names no Python with the tools of ci/requirements.txt");
+            return;
+        };
+        let server = Server::start(bench);
+        let device = Device::told(bench, &server);
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/referees/devices.py");
+        let mut command = Command::new(python);
+        command.args([script, kind, "localhost", &device.port, &device.authority, &device.certificate, &device.key]);
+        let output = run(command.arg(&device.thing));
+        assert!(output.status.success(), "{}", said(&output));
+        server.end();
+    });
+}
+
+#[test]
+fn referee_paho_speaks_both_versions() {
+    python("mqtt_paho", "paho");
+}
+
+#[test]
+fn referee_aws_sdk_keeps_a_shadow() {
+    python("mqtt_sdk", "sdk");
 }

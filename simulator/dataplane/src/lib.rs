@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod jobs;
 pub mod lobby;
+pub mod organisation;
 pub mod pacing;
 pub mod policy;
 pub mod provisioning;

@@ -3,6 +3,7 @@
 use crate::Platform;
 use crate::args;
 use crate::edge::User;
+use crate::organisation;
 use crate::store::{StoreError, Transaction, Tx};
 use serde_json::{Map, Value, json};
 
@@ -105,25 +106,29 @@ impl Platform {
         let mut what = object.details;
         what.insert("id".to_owned(), object.id.clone().into());
         what.insert("type".to_owned(), object.kind.into());
+        let (time, who, what) = (self.now_ms(), Value::Object(who).to_string(), Value::Object(what).to_string());
         tx.execute(
             "insert into audit (tenant_id, time, actor_id, actor_type, actor_email, actor, action, object_id, \
              object_type, object_deployment_name, object, change) \
              values ($1, $2, $3, 'user', $4, $5, $6, $7, $8, $9, $10, $11)",
             args![
                 tenant,
-                self.now_ms(),
+                time,
                 actor.id,
                 actor.email,
-                Value::Object(who).to_string(),
+                &who,
                 action,
                 object.id,
                 object.kind,
                 deployment,
-                Value::Object(what).to_string(),
-                change,
+                &what,
+                change.as_deref(),
             ],
         )
         .await?;
+        let change = change.as_deref();
+        organisation::ship(tx, &organisation::Shipped { tenant, time, actor: &who, action, object: &what, change })
+            .await?;
         Ok(())
     }
 }

@@ -208,6 +208,30 @@ pub enum DefectId {
     TransferTakenByAnybody,
     /// What changes in the registry is not told to the broker.
     ChangeNotTold,
+    /// An account that is being made answers its users and devices.
+    HalfMadeAccountAnswers,
+    /// Accounts are made from a version of a blueprint that was withdrawn.
+    WithdrawnBlueprintAccepted,
+    /// Whether an e-mail is an account's is looked at when it is asked for, not when the account is made.
+    AccountEmailCheckThenAct,
+    /// The e-mail of a closed account can be taken again.
+    ClosedAccountFreesEmail,
+    /// A request that is repeated with its token makes another account.
+    IdempotencyTokenIgnored,
+    /// What a failed onboarding has made stays.
+    HalfFailedNeverUndone,
+    /// A new account gets the quotas of another tier.
+    QuotasOfAnotherTier,
+    /// Controls hold only for accounts that were there when they were attached.
+    ControlsForgetNewAccounts,
+    /// All accounts have the same external id.
+    ExternalIdShared,
+    /// Who shows no external id is let into an account.
+    MissingExternalIdAccepted,
+    /// The lobby acts in an account after its role was withdrawn.
+    RevokedTrustStillGood,
+    /// A tenant reads the central log.
+    CentralLogReadByTenants,
 }
 
 /// A defect, as the catalogue tells it.
@@ -447,6 +471,34 @@ catalogue! {
         "The broker is not told of changes: a revoked certificate stays connected.";
 }
 
+catalogue! {
+    ORGANISATION:
+    HalfMadeAccountAnswers "half-made-account-answers" "A1" onboarded:
+        "An account that is being made answers its users and devices.";
+    WithdrawnBlueprintAccepted "withdrawn-blueprint-accepted" "A1" onboarded:
+        "Accounts are made from a version of a blueprint that was withdrawn.";
+    AccountEmailCheckThenAct "account-email-check-then-act" "A1" onboarded:
+        "Whether an e-mail is an account's is looked at when it is asked for, not when the account is made.";
+    ClosedAccountFreesEmail "closed-account-frees-email" "A1" removed:
+        "The e-mail of a closed account can be taken again.";
+    IdempotencyTokenIgnored "idempotency-token-ignored" "A1" onboarded:
+        "A request that is repeated with its token makes another account.";
+    HalfFailedNeverUndone "half-failed-never-undone" "A1" onboarded:
+        "What a failed onboarding has made stays.";
+    QuotasOfAnotherTier "quotas-of-another-tier" "A1" onboarded:
+        "A new account gets the quotas of another tier.";
+    ControlsForgetNewAccounts "controls-forget-new-accounts" "A1" onboarded:
+        "Controls hold only for accounts that were there when they were attached.";
+    ExternalIdShared "external-id-shared" "A8" onboarded:
+        "All accounts have the same external id.";
+    MissingExternalIdAccepted "missing-external-id-accepted" "A8" isolation:
+        "Who shows no external id is let into an account.";
+    RevokedTrustStillGood "revoked-trust-still-good" "A8" revoke:
+        "The lobby acts in an account after its role was withdrawn.";
+    CentralLogReadByTenants "central-log-read-by-tenants" "A9" audit:
+        "A tenant reads the central log.";
+}
+
 /// Those of the account's interface. They are not in [`catalogue`] as long as no scenario looks for them; the row and the
 /// claim are those that they will have.
 #[must_use]
@@ -454,7 +506,13 @@ pub fn account_catalogue() -> &'static [Defect] {
     ACCOUNT_DEFECTS
 }
 
-/// All of them but those of the account's interface.
+/// Those of organisation and onboarding, which are not in [`catalogue`] until scenarios find them.
+#[must_use]
+pub fn organisation() -> &'static [Defect] {
+    ORGANISATION
+}
+
+/// All of them but those of the account's and the organisation's interfaces.
 #[must_use]
 pub fn catalogue() -> &'static [Defect] {
     CATALOGUE

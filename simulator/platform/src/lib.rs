@@ -9,7 +9,8 @@
 //! certificates and policies, as AWS IoT Core has it.
 //!
 //! Inside: `tenancy`, `fleet` and `registry` hold the operations, one file per kind of object; `edge` is what stands between them
-//! and HTTP (who asks, how a refusal is written); `service` is how much is worked on at once, who is next, and how often
+//! and HTTP (who asks, how a refusal is written); `organisation` makes an account of every tenant of a provider;
+//! `endpoint` is where devices connect by MQTT; `service` is how much is worked on at once, who is next, and how often
 //! a tenant may call; [`store`] is the database; [`rights`] what a role
 //! allows; [`defects`] what can be broken on purpose.
 //!
@@ -23,6 +24,7 @@ mod edge;
 mod endpoint;
 mod fleet;
 mod ids;
+mod organisation;
 mod passwords;
 mod platform;
 mod proven;
@@ -38,6 +40,7 @@ mod tokens;
 pub use data::DataFolder;
 pub use endpoint::Clients;
 use fleetproof_dataplane::pacing;
+pub use organisation::{AssumedRole, RoleAsked};
 pub use passwords::PasswordCost;
 pub use platform::{Founded, NewTenant, Platform, PlatformError, Settings};
 pub use service::Service;

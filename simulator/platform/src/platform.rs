@@ -7,12 +7,13 @@ use crate::edge;
 use crate::endpoint::DataPlane;
 use crate::fleet::{self, InFolder, ObjectStore, Objects};
 use crate::ids::{Ids, hex};
+use crate::organisation::Faults;
 use crate::passwords::PasswordCost;
 use crate::proven::Proven;
 use crate::refusal::Refusal;
 use crate::registry::{self, Regions, Registry};
-use crate::shadows::Paces;
 use crate::service::{Floor, Service, Throttle};
+use crate::shadows::Paces;
 use crate::store::{Database, Store, StoreError, Transaction, Tx};
 use crate::tenancy;
 use crate::tokens::Tokens;
@@ -69,6 +70,7 @@ struct Parts {
     registry: Registry,
     data_plane: DataPlane,
     shadow_paces: Paces,
+    organisation_faults: Faults,
 }
 
 /// A tenant to be, with its first admin.
@@ -200,6 +202,7 @@ impl Platform {
             knocks: Proven::default(),
             floor: Floor::new(&settings),
             throttle: Throttle::default(),
+            organisation_faults: Faults::default(),
             database,
             settings,
         }))
@@ -274,6 +277,12 @@ impl Platform {
     #[must_use]
     pub fn document() -> serde_json::Value {
         edge::document().clone()
+    }
+
+    /// The interface of organisation and onboarding, which the gateway serves too, as an OpenAPI document of its own.
+    #[must_use]
+    pub fn organisation_document() -> serde_json::Value {
+        edge::organisation_document()
     }
 }
 
@@ -378,6 +387,11 @@ impl Platform {
     /// Knocks whose signature was good.
     pub(crate) fn knocks(&self) -> &Proven<()> {
         &self.0.knocks
+    }
+
+    /// What is planted to go wrong in onboardings.
+    pub(crate) fn organisation_faults(&self) -> &Faults {
+        &self.0.organisation_faults
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -25,7 +25,8 @@ pub struct Introduced {
 /// # Errors
 /// As the platform refuses it.
 pub async fn introduce(mender: &Mender, by: &Session, region: &str, thing: &str) -> Result<Introduced> {
-    let made = ask(mender, by, "POST", &format!("/keys-and-certificate?setAsActive=true&region={region}"), None).await?;
+    let made =
+        ask(mender, by, "POST", &format!("/keys-and-certificate?setAsActive=true&region={region}"), None).await?;
     let body = made.json().unwrap_or_default();
     let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
     let (Some(arn), Some(certificate), Some(key)) =
@@ -42,7 +43,7 @@ pub async fn introduce(mender: &Mender, by: &Session, region: &str, thing: &str)
     }
     let target = json!({ "target": arn });
     ask(mender, by, "PUT", &format!("/target-policies/{POLICY}?region={region}"), Some(&target)).await?;
-    let attach = Request::new("PUT", &format!("{ROOT}/things/{thing}/principals?region={region}"));
+    let attach = Request::new("PUT", format!("{ROOT}/things/{thing}/principals?region={region}"));
     send(mender, by, attach.header("x-amzn-principal", arn)).await?;
     Ok(Introduced { thing: thing.to_owned(), certificate, key: Token::new(&key) })
 }

@@ -14,7 +14,7 @@ const ROOT: &str = "/api/management/v1/iot";
 
 /// Asks something of the account of the tenant that `by` is logged in to.
 async fn ask(mender: &Mender, by: &Session, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
-    let mut request = Request::new(method, &format!("{ROOT}{path}"));
+    let mut request = Request::new(method, format!("{ROOT}{path}"));
     if let Some(body) = body {
         request = request.body("application/json", body.to_string());
     }

@@ -34,6 +34,8 @@ pub(super) enum Timer {
 pub(super) struct Effects {
     pub(super) routes: BTreeMap<ConnectionId, AccountId>,
     pub(super) ready: BTreeSet<ConnectionId>,
+    /// Those of `ready` that nobody was told of.
+    pub(super) woken: BTreeSet<ConnectionId>,
     pub(super) closed: Vec<Closed>,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) timers: BTreeSet<(u64, AccountId, Timer)>,
@@ -41,6 +43,22 @@ pub(super) struct Effects {
     pub(super) farewells: BTreeMap<ConnectionId, VecDeque<Packet>>,
     /// What reaches other accounts. Only defects put something here.
     pub(super) crossings: Vec<Crossing>,
+}
+
+impl Effects {
+    /// A connection has something to send.
+    pub(super) fn awaken(&mut self, id: ConnectionId) {
+        if self.ready.insert(id) {
+            self.woken.insert(id);
+        }
+    }
+
+    /// A connection has nothing to send.
+    pub(super) fn calm(&mut self, id: ConnectionId) {
+        if self.ready.remove(&id) {
+            self.woken.remove(&id);
+        }
+    }
 }
 
 /// One call.
@@ -209,7 +227,7 @@ impl Account {
             connection.acks += u16::from(matches!(packet, Packet::PubAck(_)));
             connection.outbox_bytes += super::sizes::packet(&packet, connection.version);
             connection.outbox.push_back(packet);
-            turn.effects.ready.insert(id);
+            turn.effects.awaken(id);
         }
     }
 

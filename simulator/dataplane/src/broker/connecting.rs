@@ -89,7 +89,7 @@ impl Account {
         let answer = ConnAck { session_present: false, code: told, properties: ConnAckProperties::default() };
         turn.effects.routes.remove(&knock.connection);
         turn.effects.farewells.insert(knock.connection, VecDeque::from([Packet::ConnAck(Box::new(answer))]));
-        turn.effects.ready.insert(knock.connection);
+        turn.effects.awaken(knock.connection);
         turn.effects.closed.push(Closed { connection: knock.connection, reason, code });
     }
 

@@ -96,7 +96,9 @@ impl Account {
                 self.totals.discarded_out += 1;
             } else if write(connection, &delivery, 0, now) {
                 self.totals.delivered += 1;
-                turn.effects.ready.extend(session.connection);
+                if let Some(connection) = session.connection {
+                    turn.effects.awaken(connection);
+                }
             } else {
                 self.totals.oversized += 1;
             }
@@ -170,7 +172,7 @@ impl Account {
             }
             session.inflight.push_back((packet_id, delivery));
             self.totals.delivered += 1;
-            turn.effects.ready.insert(connection_id);
+            turn.effects.awaken(connection_id);
         }
     }
 
@@ -194,7 +196,7 @@ impl Account {
             let before = connection.outbox.len();
             let at = connection.bytes_out.even_at(self.quotas.throughput, turn.now);
             if at > turn.now && before > 0 {
-                turn.effects.ready.remove(&id);
+                turn.effects.calm(id);
                 turn.arm(at, Timer::Drain(id));
                 return;
             }
@@ -205,7 +207,7 @@ impl Account {
             connection.bytes_out.owe(self.quotas.throughput, turn.now, bytes);
             into.push(packet);
         }
-        turn.effects.ready.remove(&id);
+        turn.effects.calm(id);
         // There is room again for what waited.
         self.pump(turn, session);
     }

@@ -40,7 +40,7 @@ impl Account {
         let Some(mut connection) = self.connections.remove(&id) else { return };
         turn.disarm(connection.checked, Timer::KeepAlive(id));
         turn.effects.routes.remove(&id);
-        turn.effects.ready.remove(&id);
+        turn.effects.calm(id);
         if let Some(registered) = self.principals.get_mut(&connection.principal) {
             registered.connections.remove(&id);
         }
@@ -53,7 +53,7 @@ impl Account {
             }
             if !last.is_empty() {
                 turn.effects.farewells.insert(id, last);
-                turn.effects.ready.insert(id);
+                turn.effects.awaken(id);
             }
         }
         turn.effects.closed.push(Closed { connection: id, reason: end.reason, code: end.code });
@@ -207,7 +207,7 @@ impl Account {
             }
             Timer::Drain(id) => {
                 if self.connections.contains_key(&id) {
-                    turn.effects.ready.insert(id);
+                    turn.effects.awaken(id);
                 }
             }
         }

@@ -262,7 +262,7 @@ impl Broker {
     pub fn take(&mut self, now: u64, connection: ConnectionId, into: &mut Vec<Packet>) {
         if let Some(last) = self.effects.farewells.remove(&connection) {
             into.extend(last);
-            self.effects.ready.remove(&connection);
+            self.effects.calm(connection);
         } else if let Some(account) = self.effects.routes.get(&connection).copied() {
             self.on(now, account, |account, turn| account.take(turn, connection, into));
         }
@@ -271,6 +271,12 @@ impl Broker {
     /// The connections that have something to send, in their order. Each stays until it was taken from.
     pub fn ready(&self) -> impl Iterator<Item = ConnectionId> {
         self.effects.ready.iter().copied()
+    }
+
+    /// Those of [`ready`](Self::ready) that came in since the last call: whoever wakes a task for each has no need to look at
+    /// the others, which were woken before.
+    pub fn woken(&mut self) -> BTreeSet<ConnectionId> {
+        std::mem::take(&mut self.effects.woken)
     }
 
     /// The connections that are to be closed since the last call.

@@ -9,13 +9,13 @@ mod principals;
 mod server;
 
 pub(crate) use extract::{At, Body, LIMIT, Origin, Params, collect};
-pub(crate) use openapi::{document, written};
+pub(crate) use openapi::{document, organisation_document, written};
 pub(crate) use paging::Page;
 pub(crate) use principals::{Can, Device, Operator, User, claims_of, need};
 pub(crate) use server::serve;
 
 use crate::Platform;
-use crate::{fleet, registry, tenancy};
+use crate::{fleet, organisation, registry, tenancy};
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -30,7 +30,7 @@ pub(crate) fn operator_operations() -> OpenApiRouter<Platform> {
 }
 
 pub(crate) fn gateway(app: &Platform) -> Router {
-    let all = gateway_operations().merge(registry::gateway()).merge(fleet::links());
+    let all = gateway_operations().merge(registry::gateway()).merge(organisation::operations()).merge(fleet::links());
     envelope::around(all.split_for_parts().0, app)
 }
 

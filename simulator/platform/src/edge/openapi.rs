@@ -35,10 +35,25 @@ pub(crate) fn document() -> &'static Value {
 
 /// The document of these operations.
 pub(crate) fn written(router: OpenApiRouter<Platform>) -> Value {
+    described(
+        router,
+        "fleetproof reference platform",
+        "A device-fleet platform with a provider and its tenants, for test harnesses.",
+    )
+}
+
+/// The operations of organisation and onboarding: an interface of their own, at the same gateway.
+pub(crate) fn organisation_document() -> Value {
+    let about =
+        "An account for every tenant of a provider: units, controls, blueprints, onboarding, trust, the central log.";
+    described(crate::organisation::operations(), "fleetproof reference platform: organisation", about)
+}
+
+fn described(router: OpenApiRouter<Platform>, title: &str, about: &str) -> Value {
     let mut document = serde_json::to_value(router.into_openapi()).unwrap_or_default();
     document["info"] = json!({
-        "title": "fleetproof reference platform",
-        "description": "A device-fleet platform with a provider and its tenants, for test harnesses.",
+        "title": title,
+        "description": about,
         "version": env!("CARGO_PKG_VERSION"),
         "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
     });

@@ -6,6 +6,7 @@ use crate::platform::Platform;
 use crate::registry::Endpoint;
 use bytes::BytesMut;
 use fleetproof_dataplane::broker::{AccountId, ConnectionId, Notice, Reason};
+use fleetproof_wire::mqtt::packet::code;
 use fleetproof_wire::mqtt::{Codec, Fault, Packet, Qos};
 use fleetproof_world::Stream;
 use fleetproof_world::tls::Peer;
@@ -52,9 +53,11 @@ pub(super) async fn converse(
         line.codec.set_peer_limit(limit);
     }
     plane.with(app, |broker, now| broker.connect(now, id, account, &certificate, Some(source), *connect));
-    let (why, code) = line.speak(app, plane, id, &signal, stop).await;
-    plane.leave(app, id, why, code);
+    if let Some((why, code)) = line.speak(app, plane, id, &signal, stop).await {
+        plane.lose(app, id, why, code);
+    }
     line.say_goodbye(app, plane, id).await;
+    plane.leave(app, id);
 }
 
 /// The certificate that the broker is to judge; empty for one that nobody may use today. `None`: the connection ends here,
@@ -147,7 +150,7 @@ impl Line {
         }
     }
 
-    /// Passes packets both ways until the end; why it came.
+    /// Passes packets both ways until the end; why it came, unless the broker knows, who ended it.
     async fn speak(
         &mut self,
         app: &Platform,
@@ -155,17 +158,17 @@ impl Line {
         id: ConnectionId,
         signal: &Signal,
         stop: &CancellationToken,
-    ) -> (Reason, u8) {
+    ) -> Option<(Reason, u8)> {
         let mut not_before = 0;
         loop {
             if signal.is_closed() {
-                return (Reason::ServerInitiatedDisconnect, 0);
+                return None;
             }
             let now = app.now_ms() * 1_000;
             let pause = Duration::from_micros(u64::saturating_sub(not_before, now));
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return (Reason::ServerInitiatedDisconnect, 0),
+                () = stop.cancelled() => return Some((Reason::ServerInitiatedDisconnect, code::SERVER_SHUTTING_DOWN)),
                 () = signal.wait() => {
                     let sent = tokio::select! {
                         biased;
@@ -177,7 +180,7 @@ impl Line {
                         }
                     };
                     if !sent {
-                        return (Reason::ConnectionLost, 0);
+                        return Some((Reason::ConnectionLost, 0));
                     }
                 }
                 () = app.clock().sleep(pause), if !pause.is_zero() => not_before = 0,
@@ -185,8 +188,8 @@ impl Line {
                     Heard::Packet(packet) => {
                         not_before = plane.with(app, |broker, now| broker.receive(now, id, packet));
                     }
-                    Heard::Nothing => return (Reason::ConnectionLost, 0),
-                    Heard::Wrong(fault) => return (Reason::ClientError, fault.code()),
+                    Heard::Nothing => return Some((Reason::ConnectionLost, 0)),
+                    Heard::Wrong(fault) => return Some((Reason::ClientError, fault.code())),
                 },
             }
         }

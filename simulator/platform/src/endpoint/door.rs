@@ -1,7 +1,7 @@
 //! A door: what the network brings, each client in a task of its own.
 
-use super::connection;
 use super::Clients;
+use super::connection;
 use crate::platform::Platform;
 use crate::registry::Endpoint;
 use tokio_util::sync::CancellationToken;

@@ -21,8 +21,8 @@ pub(crate) use worker::Said;
 use crate::platform::{Platform, PlatformError};
 use crate::registry::Endpoint;
 use fleetproof_dataplane::broker::{Quotas, Usage};
-use fleetproof_world::tls::Peer;
 use fleetproof_world::Stream;
+use fleetproof_world::tls::Peer;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 

@@ -2,9 +2,9 @@
 
 use super::worker::{self, Work};
 use crate::platform::{Platform, PlatformError};
-use crate::registry::{Change, Endpoint, Principal};
+use crate::registry::{Change, Endpoint, Principal, PrincipalThing};
 use fleetproof_dataplane::broker::{self, AccountId, Broker, ConnectionId, Outcome, Quotas, Reason, Status};
-use fleetproof_dataplane::policy::{CertificateFacts, Document, Home, Policies, ThingFacts};
+use fleetproof_dataplane::policy::{Document, Home, Policies};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,9 +106,14 @@ impl DataPlane {
         (id, signal)
     }
 
-    /// A connection has ended.
-    pub(super) fn leave(&self, app: &Platform, id: ConnectionId, why: Reason, code: u8) {
+    /// A connection ends for a reason that the broker does not know. What it is told last can be taken afterwards.
+    pub(super) fn lose(&self, app: &Platform, id: ConnectionId, why: Reason, code: u8) {
         self.with(app, |broker, now| broker.lost(now, id, why, code));
+    }
+
+    /// A connection has ended, and is not sent anything any more.
+    pub(super) fn leave(&self, app: &Platform, id: ConnectionId) {
+        self.with(app, |broker, now| broker.lost(now, id, Reason::ConnectionLost, 0));
         self.state().connections.remove(&id);
     }
 
@@ -264,7 +269,7 @@ impl DataPlane {
 impl State {
     /// Passes on what the broker left behind. Whether something is due sooner than who keeps time knows.
     fn pass_on(&mut self) -> bool {
-        for id in self.broker.ready() {
+        for id in self.broker.woken() {
             if let Some(signal) = self.connections.get(&id) {
                 signal.tell();
             }
@@ -280,7 +285,9 @@ impl State {
                 Outcome::Request { service, origin, topic, payload, .. } => {
                     (origin.account, Work::Request { service, origin, topic, payload })
                 }
-                Outcome::Ingest { rule, origin, payload, .. } => (origin.account, Work::Ingest { rule, origin, payload }),
+                Outcome::Ingest { rule, origin, payload, .. } => {
+                    (origin.account, Work::Ingest { rule, origin, payload })
+                }
                 Outcome::Presence(_) | Outcome::Subscriptions { .. } | Outcome::Refused { .. } => continue,
             };
             let seat = self.places.get(&account).and_then(|place| self.seats.get(place));
@@ -294,17 +301,12 @@ impl State {
     }
 }
 
-/// A certificate as the broker wants it. A policy that is not understood (one from before a stricter rule) allows nothing.
+/// A certificate as the broker wants it. With one policy that is not understood (from before a
+/// stricter rule; it may be the one that denies) nothing is allowed.
 fn understood(found: &Principal) -> broker::Principal {
-    let fields = found.facts.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
-    let documents = found.policies.values().filter_map(|text| Document::parse(text).ok()).map(Arc::new).collect();
-    let thing = |thing: &crate::registry::PrincipalThing| {
-        Arc::new(ThingFacts {
-            name: thing.name.as_str().into(),
-            type_name: thing.type_name.as_deref().map(Into::into),
-            attributes: thing.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
-        })
-    };
+    let documents: Result<Vec<_>, _> =
+        found.policies.values().map(|text| Document::parse(text).map(Arc::new)).collect();
+    let thing = |thing: &PrincipalThing| found.thing_facts(&thing.name).map(Arc::new);
     broker::Principal {
         status: match found.status.as_str() {
             "ACTIVE" => Status::Active,
@@ -313,8 +315,8 @@ fn understood(found: &Principal) -> broker::Principal {
             "PENDING_TRANSFER" => Status::PendingTransfer,
             _ => Status::Inactive,
         },
-        rules: Arc::new(Policies::new(documents)),
-        certificate: Arc::new(CertificateFacts { id: found.certificate.as_str().into(), fields }),
-        things: found.things.iter().map(thing).collect(),
+        rules: Arc::new(Policies::new(documents.unwrap_or_default())),
+        certificate: Arc::new(found.certificate_facts()),
+        things: found.things.iter().filter_map(thing).collect(),
     }
 }

@@ -14,12 +14,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub(super) enum Work {
     /// A message to a reserved topic.
-    Request {
-        service: Service,
-        origin: Origin,
-        topic: Arc<str>,
-        payload: Bytes,
-    },
+    Request { service: Service, origin: Origin, topic: Arc<str>, payload: Bytes },
     /// A message to a rule.
     Ingest { rule: Arc<str>, origin: Origin, payload: Bytes },
 }

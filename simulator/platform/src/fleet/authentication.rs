@@ -6,6 +6,7 @@ use super::slots;
 use crate::Platform;
 use crate::args;
 use crate::edge::{LIMIT, collect};
+use crate::organisation;
 use crate::refusal::{Answer, Refusal};
 use crate::service::Api;
 use crate::store::{Transaction, Tx};
@@ -85,9 +86,13 @@ async fn authenticate(State(app): State<Platform>, headers: HeaderMap, body: axu
     let token = request.tenant_token.as_deref().filter(|token| !token.is_empty()).or_else(|| bearer(&headers));
     let token = token.ok_or_else(|| Refusal::unauthorized_since("tenant token missing"))?;
     let mut tx = app.begin().await?;
-    let tenant =
-        tx.first("select id, status, api_limits from tenants where token = $1 order by id", args![token]).await?;
-    let tenant = tenant.ok_or_else(|| Refusal::unauthorized_since("tenant token verification failed"))?;
+    let of_token = "select id, status, api_limits from tenants where token = $1 order by id";
+    let unknown = || Refusal::unauthorized_since("tenant token verification failed");
+    let mut tenant = tx.first(of_token, args![token]).await?.ok_or_else(unknown)?;
+    if tenant.text("status")? == organisation::ONBOARDING {
+        tx = organisation::up_to_date(&app, tx).await?;
+        tenant = tx.first(of_token, args![token]).await?.ok_or_else(unknown)?;
+    }
     if tenant.text("status")? != "active" {
         return Err(Refusal::unauthorized_since("tenant account suspended"));
     }

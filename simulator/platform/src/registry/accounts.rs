@@ -133,6 +133,41 @@ async fn put_regions(tx: &mut Transaction, tenant: &str, names: &[&str]) -> Resu
     Ok(())
 }
 
+/// Gives a tenant's account, which nobody has used yet, the number that it was vended with, and its regions, home first.
+pub(crate) async fn settle_account(
+    tx: &mut Transaction,
+    tenant: &str,
+    account: &str,
+    regions: &[&str],
+) -> Result<(), Refusal> {
+    tx.execute("update accounts set account_id = $2 where tenant_id = $1", args![tenant, account]).await?;
+    tx.execute("delete from account_regions where tenant_id = $1", args![tenant]).await?;
+    put_regions(tx, tenant, regions).await
+}
+
+/// Whether an account has this number, or had it.
+pub(crate) async fn is_taken(tx: &mut Transaction, account: &str) -> Result<bool, StoreError> {
+    Ok(tx.number("select count(*) as n from accounts where account_id = $1", args![account]).await? > 0)
+}
+
+/// The number of a tenant's account.
+pub(crate) async fn number_of(tx: &mut Transaction, tenant: &str) -> Result<Option<String>, StoreError> {
+    let sql = "select account_id from accounts where tenant_id = $1 order by account_id";
+    tx.first(sql, args![tenant]).await?.map(|row| row.text("account_id")).transpose()
+}
+
+/// Where devices of a tenant connect in a region: told once and kept.
+pub(crate) async fn host_in(
+    app: &Platform,
+    tx: &mut Transaction,
+    tenant: &str,
+    region: &str,
+) -> Result<Option<String>, StoreError> {
+    let Some(account) = number_of(tx, tenant).await? else { return Ok(None) };
+    let place = Place { tenant: tenant.to_owned(), account, region: region.to_owned() };
+    host(app, tx, &place).await.map(Some)
+}
+
 /// Closes the account of a tenant that goes. Its number and its endpoints stay taken; all that refers to the tenant goes
 /// with the tenant.
 pub(crate) async fn close_account(app: &Platform, tx: &mut Transaction, tenant: &str) -> Result<(), Refusal> {

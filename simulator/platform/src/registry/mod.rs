@@ -30,7 +30,7 @@ pub use certificates::JustInTime;
 pub use feed::{Change, Changes};
 pub use principals::{Principal, PrincipalThing};
 
-pub(crate) use accounts::{close_account, open_account};
+pub(crate) use accounts::{close_account, host_in, is_taken, number_of, open_account, settle_account};
 
 use crate::Platform;
 use crate::edge;

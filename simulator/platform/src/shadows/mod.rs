@@ -52,7 +52,8 @@ async fn answer(
     if allowed.is_ok() && tx.number(thing, args![tenant, region, address.thing()]).await? == 0 {
         allowed = Err(ShadowError::NoShadow(address.to_string()));
     }
-    let known = "select stored from shadows where tenant_id = $1 and region = $2 and thing = $3 and name = $4 order by name";
+    let known =
+        "select stored from shadows where tenant_id = $1 and region = $2 and thing = $3 and name = $4 order by name";
     let row = tx.first(known, args![tenant, region, address.thing(), name]).await?;
     let stored: Option<Stored> = row.map(|row| row.json("stored")).transpose()?;
     if allowed.is_ok() && stored.is_none() && verb == Verb::Update {

@@ -11,6 +11,7 @@ const STEPS: &[(i64, &str)] = &[
     (2, include_str!("migrations/002_fleet.sql")),
     (3, include_str!("migrations/003_pacing.sql")),
     (4, include_str!("migrations/004_registry.sql")),
+    (5, include_str!("migrations/005_organisation.sql")),
     (6, include_str!("migrations/006_shadows.sql")),
 ];
 

@@ -12,12 +12,12 @@ use crate::store::{Transaction, Tx};
 
 /// A tenant to be, checked.
 #[derive(Debug)]
-pub(super) struct Draft<'a> {
-    pub(super) name: &'a str,
+pub(crate) struct Draft<'a> {
+    pub(crate) name: &'a str,
     /// -1: without limit.
-    pub(super) limit: i64,
-    pub(super) provider: bool,
-    pub(super) parent: Option<&'a str>,
+    pub(crate) limit: i64,
+    pub(crate) provider: bool,
+    pub(crate) parent: Option<&'a str>,
 }
 
 /// Founds a tenant without parent.
@@ -41,7 +41,7 @@ pub(crate) async fn found(app: &Platform, new: &NewTenant, provider: bool) -> Re
 }
 
 /// Writes the row of a tenant; its id and its token.
-pub(super) async fn insert_tenant(
+pub(crate) async fn insert_tenant(
     app: &Platform,
     tx: &mut Transaction,
     draft: &Draft<'_>,
@@ -71,7 +71,7 @@ fn from_name(name: &str, digits: usize) -> String {
 }
 
 /// Writes an account; its id, or `None` when the e-mail has one.
-pub(super) async fn insert_account(
+pub(crate) async fn insert_account(
     app: &Platform,
     tx: &mut Transaction,
     email: &str,
@@ -89,7 +89,7 @@ pub(super) async fn insert_account(
 }
 
 /// Makes a user a member of a tenant, with these roles; for who is one already the roles change.
-pub(super) async fn join(
+pub(crate) async fn join(
     app: &Platform,
     tx: &mut Transaction,
     tenant: &str,
@@ -107,7 +107,7 @@ pub(super) async fn join(
 }
 
 /// A password as it is kept. 422 when it will not do.
-pub(super) fn seal(app: &Platform, password: &str) -> Result<String, Refusal> {
+pub(crate) fn seal(app: &Platform, password: &str) -> Result<String, Refusal> {
     if password.chars().count() < SHORTEST {
         return Err(Refusal::unprocessable(format!("password: must be minimum {SHORTEST} characters long")));
     }
@@ -116,7 +116,7 @@ pub(super) fn seal(app: &Platform, password: &str) -> Result<String, Refusal> {
 }
 
 /// An e-mail address as it is kept: in lower case. 400 for what is none.
-pub(super) fn check_email(email: &str) -> Result<String, Refusal> {
+pub(crate) fn check_email(email: &str) -> Result<String, Refusal> {
     let good = email.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@') && email.len() <= 254
     });
@@ -125,7 +125,7 @@ pub(super) fn check_email(email: &str) -> Result<String, Refusal> {
 }
 
 /// 400 for what is no name.
-pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
+pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
     let good = !name.trim().is_empty() && name.chars().count() <= 128 && !name.chars().any(char::is_control);
     if good { Ok(()) } else { Err(Refusal::bad_request("name: must have 1 to 128 characters")) }
 }

@@ -16,7 +16,7 @@ fn weight(limit: i64) -> i64 {
 }
 
 /// 400 for what is no limit.
-pub(super) fn check_limit(limit: i64) -> Result<i64, Refusal> {
+pub(crate) fn check_limit(limit: i64) -> Result<i64, Refusal> {
     if (UNLIMITED..=1 << 40).contains(&limit) {
         Ok(limit)
     } else {
@@ -26,7 +26,7 @@ pub(super) fn check_limit(limit: i64) -> Result<i64, Refusal> {
 
 /// Takes what a child's limit needs beyond `before` from its provider's reserve, or gives it back.
 /// 422 when the reserve has not that much.
-pub(super) async fn carve(tx: &mut Transaction, provider: &str, before: i64, limit: i64) -> Result<(), Refusal> {
+pub(crate) async fn carve(tx: &mut Transaction, provider: &str, before: i64, limit: i64) -> Result<(), Refusal> {
     let more = weight(limit) - weight(before);
     let carved = tx
         .execute(
@@ -44,7 +44,7 @@ pub(super) fn exhausted() -> Refusal {
 }
 
 /// Sets a tenant's limit: a child's comes out of its provider's pool, a provider's is its whole pool.
-pub(super) async fn set_limit(tx: &mut Transaction, tenant: &Row, limit: i64) -> Result<(), Refusal> {
+pub(crate) async fn set_limit(tx: &mut Transaction, tenant: &Row, limit: i64) -> Result<(), Refusal> {
     let (id, before) = (tenant.text("id")?, tenant.int("lim")?);
     let lim = if let Some(parent) = tenant.maybe_text("parent_id")? {
         carve(tx, &parent, before, limit).await?;

@@ -13,7 +13,9 @@ mod roles;
 mod sessions;
 mod tenants;
 
-pub(crate) use founding::found;
+pub(crate) use founding::{Draft, check_email, check_name, found, insert_account, insert_tenant, join, seal};
+pub(crate) use limits::{carve, check_limit, set_limit};
+pub(crate) use removal::{Files, remove_tenant};
 
 use crate::Platform;
 use utoipa_axum::router::OpenApiRouter;

@@ -8,6 +8,7 @@ use crate::args;
 use crate::audit::{Actor, Object};
 use crate::defects::DefectId;
 use crate::edge::{At, Body, Operator, Page, Params};
+use crate::organisation;
 use crate::refusal::{Answer, Refusal};
 use crate::registry;
 use crate::service::ApiLimits;
@@ -151,7 +152,8 @@ async fn update_tenant(
 /// Suspend or resume a tenant. Nobody of a suspended tenant gets in, whatever token they hold.
 #[utoipa::path(put, path = "/api/internal/v1/tenantadm/tenants/{id}/status", operation_id = "Set Account Status",
     tag = "tenantadm", params(("id" = String, Path, description = "The tenant.")), request_body = StatusPut,
-    responses((status = 200, description = "Done."), (status = 404, description = "Not Found.")),
+    responses((status = 200, description = "Done."), (status = 404, description = "Not Found."),
+        (status = 409, description = "It is being made.")),
     security(("operator" = [])))]
 async fn set_status(
     State(app): State<Platform>,
@@ -164,6 +166,9 @@ async fn set_status(
     }
     let mut tx = app.begin().await?;
     let row = known(&mut tx, &id).await?;
+    if row.text("status")? == organisation::ONBOARDING {
+        return Err(Refusal::conflict("the tenant is being made: nothing half-made is opened"));
+    }
     let set = "update tenants set status = $2, updated_at = $3 where id = $1";
     tx.execute(set, args![&id, &put.status, app.now_ms()]).await?;
     if put.status == "suspended" {

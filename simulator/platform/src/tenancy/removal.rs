@@ -4,6 +4,7 @@ use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
 use crate::fleet;
+use crate::organisation;
 use crate::refusal::Refusal;
 use crate::registry;
 use crate::store::{Row, StoreError, Transaction, Tx};
@@ -17,15 +18,16 @@ const LEFT_BEHIND: &[&str] = &[
 ];
 
 /// What is to be removed once the rows are: keys of the object store.
+#[derive(Debug)]
 #[must_use = "the files of a tenant outlive its rows"]
-pub(super) struct Files {
+pub(crate) struct Files {
     tenant: String,
     keys: Vec<String>,
 }
 
 impl Files {
     /// Commits, and removes them; in this order, since objects know no transaction.
-    pub(super) async fn commit_without(self, app: &Platform, tx: Transaction) -> Result<(), Refusal> {
+    pub(crate) async fn commit_without(self, app: &Platform, tx: Transaction) -> Result<(), Refusal> {
         let is_kept = app.defect(DefectId::RemovedTenantKeepsFiles);
         app.commit_without(tx, if is_kept { &[] } else { &self.keys }).await?;
         registry::account_changed(app, &self.tenant);
@@ -34,9 +36,10 @@ impl Files {
 }
 
 /// Removes a tenant and gives its limit back to the provider's reserve.
-pub(super) async fn remove_tenant(app: &Platform, tx: &mut Transaction, tenant: &Row) -> Result<Files, Refusal> {
+pub(crate) async fn remove_tenant(app: &Platform, tx: &mut Transaction, tenant: &Row) -> Result<Files, Refusal> {
     let id = tenant.text("id")?;
     let files = Files { keys: fleet::files_of(tx, &id).await?, tenant: id.clone() };
+    organisation::left(app, tx, &id).await?;
     let people = tx.query("select user_id from memberships where tenant_id = $1 order by user_id", args![&id]).await?;
     for statement in LEFT_BEHIND {
         tx.execute(statement, args![&id]).await?;

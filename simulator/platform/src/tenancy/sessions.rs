@@ -4,6 +4,7 @@ use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
 use crate::edge::{At, Body, User};
+use crate::organisation;
 use crate::refusal::{Answer, Refusal};
 use crate::store::{Transaction, Tx};
 use crate::tokens::{Claims, LIFETIME_S};
@@ -44,7 +45,7 @@ struct LoginOptions {
         (status = 401, description = "Unauthorized.")))]
 async fn login(State(app): State<Platform>, headers: HeaderMap, Body(options): Body<Option<LoginOptions>>) -> Answer {
     let (email, password) = basic(&headers).ok_or_else(Refusal::unauthorized)?;
-    let mut tx = app.begin().await?;
+    let mut tx = organisation::up_to_date(&app, app.begin().await?).await?;
     let account =
         tx.first("select id, password from users where email = $1 order by id", args![&email.to_lowercase()]).await?;
     let sealed = account.as_ref().map(|account| account.text("password")).transpose()?;

@@ -9,6 +9,7 @@ use crate::audit::Object;
 use crate::defects::DefectId;
 use crate::edge::{At, Body, Can, Page, User, need};
 use crate::ids::hex;
+use crate::organisation;
 use crate::refusal::{Answer, Refusal};
 use crate::rights::{PERMIT_ALL, built_in};
 use crate::store::{Row, StoreError, Transaction, Tx};
@@ -136,7 +137,7 @@ async fn my_tenant(State(app): State<Platform>, user: User) -> Answer<Json<Tenan
         ("page" = Option<i64>, Query, description = "From 1."), ("per_page" = Option<i64>, Query, description = "Up to 500.")),
     responses((status = 200, description = "The children.", body = Vec<TenantShown>)), security(("user" = [])))]
 async fn list_children(State(app): State<Platform>, user: Can<need::Children>, page: Page<10>) -> Answer {
-    let mut tx = app.begin().await?;
+    let mut tx = organisation::up_to_date(&app, app.begin().await?).await?;
     let total = tx.number("select count(*) as n from tenants where parent_id = $1", args![&user.tenant]).await?;
     let rows = tx
         .query(
@@ -243,6 +244,7 @@ async fn create_child(
     }
     let draft = Draft { name: &new.name, limit, provider: false, parent: Some(&user.tenant) };
     let (child, _) = insert_tenant(&app, &mut tx, &draft).await?;
+    organisation::adopt(&app, &mut tx, &user.tenant, &child, &new.name, &email).await?;
     let admin = insert_account(&app, &mut tx, &email, &sealed).await?.ok_or_else(duplicated)?;
     join(&app, &mut tx, &child, &admin, &[PERMIT_ALL.to_owned()]).await?;
     for member in &new.users {

@@ -3,11 +3,15 @@
 
 mod admission;
 mod common;
+mod endpoint;
 mod family;
 mod foundation;
 mod gear;
+mod landing;
 mod neighbour;
+mod onboarding;
 mod operations;
+mod organisation;
 #[cfg(feature = "seeded-defects")]
 mod pace;
 mod papers;
@@ -17,6 +21,8 @@ mod planted_ends;
 #[cfg(feature = "seeded-defects")]
 mod planted_fleet;
 mod planted_network;
+#[cfg(feature = "seeded-defects")]
+mod planted_organisation;
 #[cfg(feature = "seeded-defects")]
 mod planted_pace;
 #[cfg(feature = "seeded-defects")]
