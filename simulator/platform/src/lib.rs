@@ -24,6 +24,7 @@ mod edge;
 mod endpoint;
 mod fleet;
 mod ids;
+mod jobs;
 mod organisation;
 mod passwords;
 mod platform;

@@ -7,6 +7,7 @@ use crate::edge;
 use crate::endpoint::DataPlane;
 use crate::fleet::{self, InFolder, ObjectStore, Objects};
 use crate::ids::{Ids, hex};
+use crate::jobs::Jobs;
 use crate::organisation::Faults;
 use crate::passwords::PasswordCost;
 use crate::proven::Proven;
@@ -70,6 +71,7 @@ struct Parts {
     registry: Registry,
     data_plane: DataPlane,
     shadow_paces: Paces,
+    jobs: Jobs,
     organisation_faults: Faults,
 }
 
@@ -196,6 +198,7 @@ impl Platform {
             registry: Registry::new(&keys),
             data_plane: DataPlane::default(),
             shadow_paces: Paces::default(),
+            jobs: Jobs::default(),
             ids: Ids::new(&settings.world),
             operator_token: hex(&operator),
             objects,
@@ -339,6 +342,11 @@ impl Platform {
     /// How fast shadows are asked.
     pub(crate) fn shadow_paces(&self) -> &Paces {
         &self.0.shadow_paces
+    }
+
+    /// What jobs need beside the database.
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.0.jobs
     }
 
     /// How often tenants have called.

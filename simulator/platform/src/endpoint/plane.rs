@@ -1,10 +1,13 @@
 //! The broker, and what it has to know: which accounts there are, and which certificates may do what.
 
 use super::worker::{self, Work};
+use crate::jobs;
 use crate::platform::{Platform, PlatformError};
 use crate::registry::{Change, Endpoint, Principal, PrincipalThing};
-use fleetproof_dataplane::broker::{self, AccountId, Broker, ConnectionId, Outcome, Quotas, Reason, Status};
+use bytes::Bytes;
+use fleetproof_dataplane::broker::{self, AccountId, Broker, ConnectionId, Notice, Outcome, Quotas, Reason, Status};
 use fleetproof_dataplane::policy::{Document, Home, Policies};
+use fleetproof_wire::mqtt::Qos;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -97,6 +100,23 @@ impl DataPlane {
         result
     }
 
+    /// Says something to whoever listens in an account and region. Where no client ever was nobody listens; what the
+    /// account's quotas do not allow any more is not said.
+    pub(crate) fn publish(&self, app: &Platform, tenant: &str, region: &str, pushes: Vec<(String, Bytes)>) {
+        let place = (tenant.to_owned(), region.to_owned());
+        let Some(id) = self.state().seats.get(&place).map(|seat| seat.id) else { return };
+        self.with(app, |broker, now| {
+            for (topic, payload) in pushes {
+                let _over_quota = broker.publish(now, id, Notice::new(&topic, payload, Qos::AtLeastOnce));
+            }
+        });
+    }
+
+    /// Something is due sooner than whoever keeps time knows.
+    pub(crate) fn stir(&self) {
+        self.stirred.notify_one();
+    }
+
     /// A number and a signal for a connection that begins.
     pub(super) fn enter(&self) -> (ConnectionId, Arc<Signal>) {
         let mut state = self.state();
@@ -187,7 +207,7 @@ impl DataPlane {
             }
             let due = {
                 let mut state = self.state();
-                state.waits_until = state.broker.next_due();
+                state.waits_until = state.broker.next_due().into_iter().chain(app.jobs().due_us()).min();
                 state.waits_until
             };
             let sleep = async {
@@ -208,7 +228,12 @@ impl DataPlane {
                     }
                 }
                 () = self.stirred.notified() => {}
-                () = sleep => self.with(app, Broker::due),
+                () = sleep => {
+                    self.with(app, Broker::due);
+                    if app.jobs().due_us().is_some_and(|due| due <= app.now_ms() * 1_000) {
+                        jobs::advance(app).await;
+                    }
+                }
             }
         }
         workers.close();

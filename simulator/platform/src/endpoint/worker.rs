@@ -1,5 +1,6 @@
 //! What requests to the services of an account come to: one after the other, so that each sees what the last one did.
 
+use crate::jobs;
 use crate::platform::Platform;
 use crate::registry::Endpoint;
 use crate::shadows;
@@ -47,6 +48,7 @@ pub(super) async fn work(
             Work::Request { service, origin, topic, payload } => {
                 let said = match service {
                     Service::Shadow => shadows::hear(&app, &endpoint, &topic, &payload).await,
+                    Service::Jobs => jobs::hear(&app, &endpoint, &topic, &payload).await,
                     _ => Said::default(),
                 };
                 pass_on(&app, account, &origin, said);

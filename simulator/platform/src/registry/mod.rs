@@ -15,6 +15,7 @@ mod desk;
 mod events;
 mod feed;
 mod issuing;
+mod jobs;
 mod listing;
 mod policies;
 mod principals;
@@ -51,7 +52,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// What entries of the log can be about, beside what the rest of the platform has.
-pub(crate) const KINDS: &[&str] = &["account", "thing", "thing_group", "certificate", "ca_certificate", "policy"];
+pub(crate) const KINDS: &[&str] =
+    &["account", "thing", "thing_group", "certificate", "ca_certificate", "policy", "job"];
 
 /// What the registry keeps beside the database.
 #[derive(Debug)]
@@ -87,6 +89,7 @@ fn operations() -> OpenApiRouter<Platform> {
         .merge(policies::operations())
         .merge(attachments::operations())
         .merge(events::operations())
+        .merge(jobs::operations())
 }
 
 /// What users reach.

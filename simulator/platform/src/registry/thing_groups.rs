@@ -83,6 +83,20 @@ async fn find(desk: &mut Desk, name: &str) -> Answer<Row> {
     row.ok_or_else(unknown)
 }
 
+/// The things in a group and in the groups in it, by name; a 404 where it is not.
+pub(super) async fn members(desk: &mut Desk, name: &str) -> Answer<Vec<String>> {
+    find(desk, name).await?;
+    // Groups have no parent that was made after them, so they go round in no circle.
+    let sql = "with recursive within (name) as ( \
+                 select g.name from thing_groups g where g.tenant_id = $1 and g.region = $2 and g.name = $3 \
+                 union select g.name from thing_groups g join within w on g.parent = w.name \
+                 where g.tenant_id = $1 and g.region = $2) \
+               select distinct m.thing as name from thing_group_members m join within w on w.name = m.group_name \
+               where m.tenant_id = $1 and m.region = $2 order by m.thing";
+    let rows = desk.tx.query(sql, args![&desk.place.tenant, &desk.place.region, name]).await?;
+    Ok(rows.iter().map(|row| row.text("name")).collect::<Result<_, _>>()?)
+}
+
 /// Create a group.
 #[utoipa::path(post, path = "/api/management/v1/iot/thing-groups/{thingGroupName}", operation_id = "CreateThingGroup",
     tag = "thing groups", params(("thingGroupName" = String, Path, description = "Its name."),

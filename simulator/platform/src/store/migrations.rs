@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str)] = &[
     (4, include_str!("migrations/004_registry.sql")),
     (5, include_str!("migrations/005_organisation.sql")),
     (6, include_str!("migrations/006_shadows.sql")),
+    (7, include_str!("migrations/007_jobs.sql")),
 ];
 
 /// Whose words to use.

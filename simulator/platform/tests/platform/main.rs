@@ -7,6 +7,7 @@ mod endpoint;
 mod family;
 mod foundation;
 mod gear;
+mod jobs;
 mod landing;
 mod neighbour;
 mod onboarding;

@@ -34,6 +34,13 @@ fn rows() -> Vec<Row> {
         ("PUT", "things/{spare}/principals", "{arn}", none(), 200, 404, "update/thing"),
         ("DELETE", "things/{spare}/principals", "{arn}", none(), 200, 404, "update/thing"),
         ("GET", "principals/things", "{arn}", none(), 200, 404, ""),
+        ("GET", "things/{thing}/jobs", "", none(), 200, 404, ""),
+        ("GET", "things/{thing}/jobs/{job}", "", none(), 200, 404, ""),
+        ("GET", "jobs/{job}", "", none(), 200, 404, ""),
+        ("GET", "jobs/{job}/job-document", "", none(), 200, 404, ""),
+        ("GET", "jobs/{job}/things", "", none(), 200, 404, ""),
+        ("PUT", "jobs/{job}/cancel", "", json!({}), 200, 404, "update/job"),
+        ("DELETE", "jobs/{job}", "", none(), 200, 404, "delete/job"),
         ("GET", "thing-groups/{group}", "", none(), 200, 404, ""),
         ("PATCH", "thing-groups/{group}", "", described, 200, 404, "update/thing_group"),
         ("GET", "thing-groups/{group}/things", "", none(), 200, 404, ""),
@@ -78,6 +85,7 @@ fn rows() -> Vec<Row> {
 /// What is about no thing that is there already: everybody does it in his own account.
 const OWN: &[&str] = &[
     "CreateCertificateFromCsr",
+    "CreateJob",
     "CreateKeysAndCertificate",
     "CreatePolicy",
     "CreateThing",
@@ -87,6 +95,7 @@ const OWN: &[&str] = &[
     "GetRegistrationCode",
     "ListCACertificates",
     "ListCertificates",
+    "ListJobs",
     "ListPolicies",
     "ListThings",
     "RegisterCACertificate",
@@ -128,6 +137,8 @@ async fn things(stage: &Stage, tenant: &str, owner: &Caller) -> Names {
     let ca = json!({ "caCertificate": factory.paper.pem, "certificateMode": "SNI_ONLY" });
     good(owner, "POST", "cacertificate?setAsActive=true", &ca).await;
     let account = stage.platform.account(tenant).await.unwrap().unwrap().account;
+    let target = format!("arn:aws:iot:{HOME}:{account}:thing/dev-1");
+    good(owner, "PUT", "jobs/fix-all", &json!({ "targets": [target], "document": "{}" })).await;
     vec![
         ("thing", "dev-1".to_owned()),
         ("spare", "dev-2".to_owned()),
@@ -140,6 +151,7 @@ async fn things(stage: &Stage, tenant: &str, owner: &Caller) -> Names {
         ("policy", "rules".to_owned()),
         ("loose", "more-rules".to_owned()),
         ("ca", factory.paper.id),
+        ("job", "fix-all".to_owned()),
     ]
 }
 
@@ -148,7 +160,7 @@ fn never() -> Names {
     let (id, account) = ("0".repeat(64), "000000000000");
     let arn = format!("arn:aws:iot:{HOME}:{account}:cert/{id}");
     let named = |name| (name, "never".to_owned());
-    let mut names: Names = ["thing", "spare", "group", "policy", "loose"].map(named).to_vec();
+    let mut names: Names = ["thing", "spare", "group", "policy", "loose", "job"].map(named).to_vec();
     names.extend([("certificate", id.clone()), ("free", id.clone()), ("ca", id)]);
     names.extend([("path_arn", arn.replace('/', "%2F")), ("arn", arn), ("account", account.to_owned())]);
     names
@@ -169,7 +181,7 @@ async fn sight(owner: &Caller, names: &Names) -> String {
     for row in rows().iter().filter(looks) {
         all.push_str(&ask(owner, row, names, "").await.text());
     }
-    for list in ["things", "certificates", "policies", "thing-groups", "cacertificates"] {
+    for list in ["things", "certificates", "policies", "thing-groups", "cacertificates", "jobs"] {
         all.push_str(&owner.get(&format!("{IOT}/{list}")).await.text());
     }
     all
