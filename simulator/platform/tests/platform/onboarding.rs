@@ -1,6 +1,6 @@
 //! How an account comes to be: whole, or undone; never half, and never twice.
 
-use crate::common::{Caller, PASSWORD, Stage, on_every_database, with_platform};
+use crate::common::{Caller, PASSWORD, Stage, with_platform};
 use crate::family::{TENANTS, log};
 use crate::gear::Gear;
 use crate::landing::{HOME, Land, ORG, OTHER, land, land_of, parts, text, wait, wait_long};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 #[test]
 fn from_the_request_to_the_first_device() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let mut request = land.request("acme");
         request["AllGovernedRegions"] = json!(true);
@@ -52,7 +52,7 @@ fn from_the_request_to_the_first_device() {
 
 #[test]
 fn a_product_is_made_in_the_words_of_the_account_factory() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let parameter = |(key, value): (&str, &str)| json!({ "Key": key, "Value": value });
         let given = [
@@ -219,7 +219,7 @@ fn each_reason_that_creation_fails_for_is_told_and_nothing_is_left() {
 
 #[test]
 fn what_only_time_tells_fails_with_its_reason_and_without_a_trace() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land_of(&stage, 5).await;
         land.onboard(&stage, &land.request("acme")).await;
         let before = land.traces().await;
@@ -316,7 +316,7 @@ fn what_cannot_be_right_is_refused_before_an_account_exists() {
 
 #[test]
 fn a_repeated_request_is_the_same_request() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let mut request = land.request("acme");
         request["IdempotencyToken"] = json!("once");
@@ -375,7 +375,7 @@ fn twenty_at_once_and_the_limit_holds_exactly() {
 
 #[test]
 fn a_closed_account_refuses_everybody_and_keeps_its_email_and_its_log() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let before = land.traces().await;
         let account = text(&land.onboard(&stage, &land.request("acme")).await["Id"]);
@@ -415,7 +415,7 @@ fn a_closed_account_refuses_everybody_and_keeps_its_email_and_its_log() {
 
 #[test]
 fn a_new_version_is_rolled_over_the_accounts_one_by_one() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let mut accounts = Vec::new();
         for name in ["a", "b", "c"] {
@@ -506,7 +506,7 @@ fn an_account_is_updated_once_at_a_time() {
 
 #[test]
 fn a_half_made_tenant_is_opened_by_nobody_and_can_be_removed() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let before = land.traces().await;
         stage.platform.halt_onboarding(Some(Step::FirstUser));

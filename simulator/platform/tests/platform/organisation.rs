@@ -56,7 +56,7 @@ fn a_child_that_is_founded_as_a_tenant_is_an_account_until_it_is_removed() {
 
 #[test]
 fn units_are_a_tree_and_accounts_move_in_it() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let units = format!("{ORG}/organizational-units");
         let make = async |parent: &str, name: &str| {
@@ -113,7 +113,7 @@ async fn alters(ada: &Caller) -> [u16; 3] {
 
 #[test]
 fn controls_hold_below_for_new_accounts_too_and_drift_is_found_without_them() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let account = land.onboard(&stage, &land.request("acme")).await;
         let id = text(&account["Id"]);
@@ -157,7 +157,7 @@ fn controls_hold_below_for_new_accounts_too_and_drift_is_found_without_them() {
 
 #[test]
 fn trust_needs_the_right_external_id_and_can_be_withdrawn() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let mut request = land.request("acme");
         request["AllGovernedRegions"] = json!(true);
@@ -197,7 +197,7 @@ fn trust_needs_the_right_external_id_and_can_be_withdrawn() {
 
 #[test]
 fn the_central_log_has_every_members_entries_and_only_the_provider_reads_it() {
-    on_every_database(async |stage| {
+    with_platform(None, async |stage| {
         let land = land(&stage).await;
         let account = land.onboard(&stage, &land.request("acme")).await;
         let ada = stage.login("admin@acme.example").await;
