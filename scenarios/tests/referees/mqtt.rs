@@ -84,7 +84,10 @@ impl Device {
 
     /// Listens in the background, into a file of the bench.
     fn listen(&self, bench: &Bench, version: &str, file: &str, arguments: &[&str]) -> Process {
-        let mut command = self.command(mortal("mosquitto_sub"), version, arguments);
+        // It keeps what it says to itself until there is much of it, unless told otherwise.
+        let mut lines = mortal("stdbuf");
+        lines.args(["-oL", "mosquitto_sub"]);
+        let mut command = self.command(lines, version, arguments);
         let log = File::create(bench.path(file)).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         Process::start("mosquitto_sub", &mut command)
