@@ -308,12 +308,13 @@ impl State {
         for outcome in self.broker.outcomes() {
             let (account, work) = match outcome {
                 Outcome::Request { service, origin, topic, payload, .. } => {
-                    (origin.account, Work::Request { service, origin, topic, payload })
+                    (origin.account, Work { service, origin, topic, payload })
                 }
-                Outcome::Ingest { rule, origin, payload, .. } => {
-                    (origin.account, Work::Ingest { rule, origin, payload })
-                }
-                Outcome::Presence(_) | Outcome::Subscriptions { .. } | Outcome::Refused { .. } => continue,
+                // No account has rules yet: what is said to one is said to nobody.
+                Outcome::Ingest { .. }
+                | Outcome::Presence(_)
+                | Outcome::Subscriptions { .. }
+                | Outcome::Refused { .. } => continue,
             };
             let seat = self.places.get(&account).and_then(|place| self.seats.get(place));
             if let Some(seat) = seat {

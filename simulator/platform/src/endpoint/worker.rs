@@ -11,13 +11,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
-/// Something to be done for a client.
+/// Something to be done for a client: a message to a reserved topic.
 #[derive(Debug)]
-pub(super) enum Work {
-    /// A message to a reserved topic.
-    Request { service: Service, origin: Origin, topic: Arc<str>, payload: Bytes },
-    /// A message to a rule.
-    Ingest { rule: Arc<str>, origin: Origin, payload: Bytes },
+pub(super) struct Work {
+    pub(super) service: Service,
+    pub(super) origin: Origin,
+    pub(super) topic: Arc<str>,
+    pub(super) payload: Bytes,
 }
 
 /// What a service has to say.
@@ -43,18 +43,14 @@ pub(super) async fn work(
             () = stop.cancelled() => return,
             work = waiting.recv() => work,
         };
-        let Some(work) = work else { return };
-        match work {
-            Work::Request { service, origin, topic, payload } => {
-                let said = match service {
-                    Service::Shadow => shadows::hear(&app, &endpoint, &topic, &payload).await,
-                    Service::Jobs => jobs::hear(&app, &endpoint, &topic, &payload).await,
-                    _ => Said::default(),
-                };
-                pass_on(&app, account, &origin, said);
-            }
-            Work::Ingest { rule, origin, payload } => drop((rule, origin, payload)),
-        }
+        let Some(Work { service, origin, topic, payload }) = work else { return };
+        let said = match service {
+            Service::Shadow => shadows::hear(&app, &endpoint, &topic, &payload).await,
+            Service::Jobs => jobs::hear(&app, &endpoint, &topic, &payload).await,
+            // The platform does not provide these yet: nobody answers, as where a service is not there.
+            Service::Streams | Service::Certificates | Service::Provisioning => Said::default(),
+        };
+        pass_on(&app, account, &origin, said);
     }
 }
 
