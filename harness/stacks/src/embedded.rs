@@ -28,6 +28,10 @@ const CLIENTS: &str = "mqtt";
 /// What such clients may say that they speak: MQTT with a certificate, as AWS calls it on ports that others share.
 const CLIENT_PROTOCOLS: &[&str] = &["x-amzn-mqtt-ca", "mqtt"];
 
+/// Calls per second of each limited operation of an account, on platforms that live as long as a run: its devices come all
+/// at once, as they do in an account whose quotas were raised for that.
+const RUN_RATE: u64 = 1_000;
+
 /// How to start the platform.
 #[derive(Clone, Debug, Default)]
 pub struct Embedded {
@@ -52,6 +56,8 @@ pub struct Embedded {
 pub struct Founding {
     /// Their names, limits and first admins.
     pub tenants: Vec<Tenancy>,
+    /// Devices will connect by MQTT: their door opens also where nobody named an address for it.
+    pub speaks_mqtt: bool,
 }
 
 /// One tenant without a parent.
@@ -82,7 +88,7 @@ pub struct Running {
     pub operator_token: String,
     /// What was founded, in the order asked for: name, ids, tenant token.
     pub founded: Vec<(String, Founded)>,
-    clients: Option<TlsServer>,
+    clients: Option<Clients>,
     world: World,
     platform: Platform,
     certificate: Option<Certificate>,
@@ -125,7 +131,9 @@ impl Embedded {
             None => None,
         };
         let passwords = if self.strong_passwords { PasswordCost::Strong } else { PasswordCost::Fast };
-        let settings = Settings { passwords, service: self.service, ..Settings::free(world.clone(), defect) };
+        let account_rate = (!self.strong_passwords).then_some(RUN_RATE);
+        let settings =
+            Settings { passwords, service: self.service, account_rate, ..Settings::free(world.clone(), defect) };
         let platform = match &self.data {
             Some(folder) => Platform::open_in(settings, folder).await,
             None => Platform::open(settings).await,
@@ -155,17 +163,19 @@ impl Embedded {
             }
             None => None,
         };
-        let clients = match self.listen_mqtt {
-            Some(at) => {
-                let incoming = world.net.listen_at(CLIENTS, at).await;
-                let incoming = incoming.map_err(|reason| StackError::Listen { door: "door for MQTT", reason })?;
-                let server = clients(&platform, authority, world)?;
-                spawn_clients(&tasks, &platform, &server, None, incoming, &stop);
-                let (keeper, until) = (platform.clone(), stop.clone());
-                tasks.spawn(async move { keeper.keep_data_plane(until).await });
-                Some(server)
-            }
-            None => None,
+        let clients = if self.listen_mqtt.is_some() || founding.speaks_mqtt {
+            let incoming = match self.listen_mqtt {
+                Some(at) => world.net.listen_at(CLIENTS, at).await,
+                None => world.net.listen(CLIENTS).await,
+            };
+            let incoming = incoming.map_err(|reason| StackError::Listen { door: "door for MQTT", reason })?;
+            let clients = Clients::of(&platform, authority, world)?;
+            spawn_clients(&tasks, &platform, &clients.server, None, incoming, &stop);
+            let (keeper, until) = (platform.clone(), stop.clone());
+            tasks.spawn(async move { keeper.keep_data_plane(until).await });
+            Some(clients)
+        } else {
+            None
         };
         tasks.spawn(Platform::serve(platform.gateway(), gateway, stop.clone()));
         tasks.spawn(Platform::serve(platform.operator_door(), operator, stop.clone()));
@@ -203,17 +213,27 @@ impl Embedded {
 }
 
 /// What answers clients: as `localhost`, and as every host of an account in a region.
-fn clients(platform: &Platform, authority: Authority, world: &World) -> Result<TlsServer, StackError> {
-    // Keys of its own for each start: nothing keeps them.
-    let own = world.seeds.child("tls/clients");
-    let made = || {
-        let names = Names::new(authority, own, &world.clock, Some("localhost"))?;
-        for domain in platform.client_domains() {
-            names.add_below(&domain)?;
-        }
-        TlsServer::mutual(&names, false, CLIENT_PROTOCOLS, &world.clock)
-    };
-    made().map_err(StackError::Certificate)
+#[derive(Debug)]
+struct Clients {
+    server: TlsServer,
+    /// The certificate that clients trust, as PEM.
+    trusted: String,
+}
+
+impl Clients {
+    fn of(platform: &Platform, authority: Authority, world: &World) -> Result<Self, StackError> {
+        // Keys of its own for each start: nothing keeps them.
+        let own = world.seeds.child("tls/clients");
+        let made = || {
+            let names = Names::new(authority, own, &world.clock, Some("localhost"))?;
+            for domain in platform.client_domains() {
+                names.add_below(&domain)?;
+            }
+            let server = TlsServer::mutual(&names, false, CLIENT_PROTOCOLS, &world.clock)?;
+            Ok(Self { server, trusted: names.trusted()? })
+        };
+        made().map_err(StackError::Certificate)
+    }
 }
 
 /// Takes clients in: those of one account, or of whichever they name.
@@ -251,7 +271,7 @@ impl Running {
     /// # Errors
     /// The platform's store, a door that does not open.
     pub async fn client_doors(&self, tenant_id: &str) -> Result<Vec<ClientDoor>, StackError> {
-        let Some(server) = &self.clients else { return Ok(Vec::new()) };
+        let Some(Clients { server, .. }) = &self.clients else { return Ok(Vec::new()) };
         let account = self.platform.account(tenant_id).await.map_err(StackError::Platform)?;
         let mut doors = Vec::new();
         for endpoint in account.into_iter().flat_map(|account| account.endpoints) {
@@ -262,6 +282,13 @@ impl Running {
             doors.push(ClientDoor { endpoint, shared: CLIENTS.into(), own });
         }
         Ok(doors)
+    }
+
+    /// The door that all accounts share, on the world's network, and the certificate that clients trust there, as PEM; `None`
+    /// without MQTT.
+    #[must_use]
+    pub fn shared_door(&self) -> Option<(Name, &str)> {
+        self.clients.as_ref().map(|clients| (CLIENTS.into(), clients.trusted.as_str()))
     }
 
     /// The file with the certificate of who certified the secure door, if there is one.

@@ -41,6 +41,8 @@ pub struct Settings {
     pub service: Service,
     /// Where accounts are.
     pub regions: Regions,
+    /// Calls per second of each limited operation of an account's control plane. `None`: AWS's figures.
+    pub account_rate: Option<u64>,
 }
 
 impl Settings {
@@ -48,7 +50,7 @@ impl Settings {
     #[must_use]
     pub fn free(world: World, defect: Option<DefectId>) -> Self {
         let (passwords, service) = (PasswordCost::Fast, Service::Free);
-        Self { world, passwords, defect, public_url: None, service, regions: Regions::default() }
+        Self { world, passwords, defect, public_url: None, service, regions: Regions::default(), account_rate: None }
     }
 }
 

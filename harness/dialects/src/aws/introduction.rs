@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// The policy that such things have.
 const POLICY: &str = "fleetproof-thing";
 
+/// The policy that applications have.
+const APPLICATION: &str = "fleetproof-application";
+
 /// A thing that can connect.
 #[derive(Clone, Debug)]
 pub struct Introduced {
@@ -25,8 +28,32 @@ pub struct Introduced {
 /// # Errors
 /// As the platform refuses it.
 pub async fn introduce(mender: &Mender, by: &Session, region: &str, thing: &str) -> Result<Introduced> {
-    let made =
-        ask(mender, by, "POST", &format!("/keys-and-certificate?setAsActive=true&region={region}"), None).await?;
+    let (made, arn) = certified(mender, by, region, thing).await?;
+    ask(mender, by, "POST", &format!("/things/{thing}?region={region}"), Some(&json!({}))).await?;
+    grant(mender, by, region, (POLICY, &policy(&arn)), &arn).await?;
+    let attach = Request::new("PUT", format!("{ROOT}/things/{thing}/principals?region={region}"));
+    send(mender, by, attach.header("x-amzn-principal", arn)).await?;
+    Ok(made)
+}
+
+/// A certificate of the platform's for an application of the account, which may do everything in it. Nothing stands for it
+/// in the registry but that.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn application(mender: &Mender, by: &Session, region: &str, name: &str) -> Result<Introduced> {
+    let (made, arn) = certified(mender, by, region, name).await?;
+    let home = arn.rsplit_once(':').map_or(arn.as_str(), |(home, _)| home);
+    let all = json!({ "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Action": "iot:*", "Resource": format!("{home}:*") }] });
+    grant(mender, by, region, (APPLICATION, &all), &arn).await?;
+    Ok(made)
+}
+
+/// An active certificate with its key, and its name.
+async fn certified(mender: &Mender, by: &Session, region: &str, name: &str) -> Result<(Introduced, String)> {
+    let path = format!("/keys-and-certificate?setAsActive=true&region={region}");
+    let made = ask(mender, by, "POST", &path, None).await?;
     let body = made.json().unwrap_or_default();
     let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
     let (Some(arn), Some(certificate), Some(key)) =
@@ -34,22 +61,23 @@ pub async fn introduce(mender: &Mender, by: &Session, region: &str, thing: &str)
     else {
         return Err(DialectError::Refused(Refused(Box::new(made))));
     };
-    ask(mender, by, "POST", &format!("/things/{thing}?region={region}"), Some(&json!({}))).await?;
-    let document = json!({ "policyDocument": policy(&arn).to_string() });
-    match ask(mender, by, "POST", &format!("/policies/{POLICY}?region={region}"), Some(&document)).await {
-        // The policy is the same for every thing.
+    Ok((Introduced { thing: name.to_owned(), certificate, key: Token::new(&key) }, arn))
+}
+
+/// Gives a certificate a policy, which is made where it is not there.
+async fn grant(mender: &Mender, by: &Session, region: &str, policy: (&str, &Value), arn: &str) -> Result<()> {
+    let (name, document) = (policy.0, json!({ "policyDocument": policy.1.to_string() }));
+    match ask(mender, by, "POST", &format!("/policies/{name}?region={region}"), Some(&document)).await {
+        // The policy is the same for everybody who has it.
         Err(error) if error.status() == Some(409) => {}
         made => drop::<Answer>(made?),
     }
     let target = json!({ "target": arn });
-    ask(mender, by, "PUT", &format!("/target-policies/{POLICY}?region={region}"), Some(&target)).await?;
-    let attach = Request::new("PUT", format!("{ROOT}/things/{thing}/principals?region={region}"));
-    send(mender, by, attach.header("x-amzn-principal", arn)).await?;
-    Ok(Introduced { thing: thing.to_owned(), certificate, key: Token::new(&key) })
+    ask(mender, by, "PUT", &format!("/target-policies/{name}?region={region}"), Some(&target)).await.map(drop)
 }
 
 /// What a thing may, in the account and region of its certificate: `arn:aws:iot:<region>:<account>:cert/<id>`.
-fn policy(arn: &str) -> Value {
+pub(super) fn policy(arn: &str) -> Value {
     let home = arn.rsplit_once(':').map_or(arn, |(home, _)| home);
     let own = "${iot:Connection.Thing.ThingName}";
     json!({
@@ -74,6 +102,7 @@ fn policy(arn: &str) -> Value {
                     format!("{home}:topic/app/{own}/*"),
                     format!("{home}:topic/app/all/*"),
                     format!("{home}:topic/$aws/things/{own}/*"),
+                    format!("{home}:topic/lobby/{own}"),
                 ],
             },
             {
@@ -83,6 +112,7 @@ fn policy(arn: &str) -> Value {
                     format!("{home}:topicfilter/app/{own}/*"),
                     format!("{home}:topicfilter/app/all/*"),
                     format!("{home}:topicfilter/$aws/things/{own}/*"),
+                    format!("{home}:topicfilter/lobby/{own}"),
                 ],
             },
         ],

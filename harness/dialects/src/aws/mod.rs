@@ -1,9 +1,13 @@
 //! The AWS dialect: the account that a tenant is, in the names of AWS IoT Core. On the reference platform the same people
 //! with the same logins ask, so a request goes through a [`Mender`] with its transport, its watch and its patience.
 
+pub mod client;
 mod introduction;
+pub mod jobs;
+pub mod things;
 
-pub use introduction::{Introduced, introduce};
+pub use introduction::{Introduced, application, introduce};
+pub use things::Place;
 
 use crate::mender::{Door, Mender, Session};
 use crate::{Answer, DialectError, Refused, Request, Result};
@@ -25,4 +29,9 @@ async fn ask(mender: &Mender, by: &Session, method: &str, path: &str, body: Opti
 async fn send(mender: &Mender, by: &Session, request: Request) -> Result<Answer> {
     let answer = mender.send(by, Door::Gateway, request).await?;
     if answer.is_success() { Ok(answer) } else { Err(DialectError::Refused(Refused(Box::new(answer)))) }
+}
+
+/// A text field of a JSON object; empty when it is missing.
+fn text(value: &Value, field: &str) -> String {
+    value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

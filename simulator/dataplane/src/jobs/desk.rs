@@ -13,6 +13,7 @@ use super::limits::Limits;
 use super::topics::{JobRef, Message, Verb, push_topic};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// The jobs of an account, as far as a request needs them.
@@ -213,6 +214,18 @@ fn fill(value: &mut Value, link: &dyn Fn(&str) -> String) {
         Value::Object(map) => map.values_mut().for_each(|value| fill(value, link)),
         _ => {}
     }
+}
+
+/// Where the placeholders of a document point, in the order in which they stand.
+#[must_use]
+pub fn placeholders(document: &str) -> Vec<String> {
+    let mut document = serde_json::from_str(document).unwrap_or(Value::Null);
+    let found = RefCell::new(Vec::new());
+    fill(&mut document, &|location| {
+        found.borrow_mut().push(location.to_owned());
+        String::new()
+    });
+    found.into_inner()
 }
 
 fn fill_text<'t>(text: &'t str, link: &dyn Fn(&str) -> String) -> Cow<'t, str> {

@@ -32,7 +32,7 @@ pub mod topics;
 
 pub use config::{Config, FailureType};
 pub use defect::Defect;
-pub use desk::{Change, Desk, Jobs, Outcome};
+pub use desk::{Change, Desk, Jobs, Outcome, placeholders};
 pub use error::JobError;
 pub use execution::{Execution, Moment, Status, next_of};
 pub use http::{HttpOutcome, Route};

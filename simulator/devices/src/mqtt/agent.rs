@@ -281,7 +281,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
         }
         let kept = Kept::read(self.body.record(), &self.config.version);
         let plan = self.config.plan.clone();
-        let home = kept.home.map(Into::into);
+        let home = kept.home.map(Into::into).or_else(|| self.config.home.clone());
         self.whereabouts = Whereabouts::new(plan.lobby.clone(), home, plan.refused_for);
         self.numbering = Numbering::after(kept.numbers);
         self.machine = Machine::new(kept.record, plan.retry.1);

@@ -104,6 +104,8 @@ pub struct ThingConfig {
     pub tls: Option<TlsClient>,
     /// The version it was made with.
     pub version: String,
+    /// The endpoint that it was made for, until it is told another. `None`: the lobby tells it.
+    pub home: Option<Name>,
     /// How long after the order to knock it begins.
     pub phase: Duration,
     /// What is peculiar to it.

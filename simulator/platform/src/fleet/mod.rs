@@ -31,7 +31,7 @@ mod upload;
 
 pub(crate) use object_files::{InFolder, private_folder, sync};
 pub(crate) use objects::{ObjectStore, Objects};
-pub(crate) use storage::{files_of, key};
+pub(crate) use storage::{files_of, key, signed, stored_at};
 
 use crate::Platform;
 use utoipa_axum::router::OpenApiRouter;

@@ -5,6 +5,7 @@ use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
 use crate::edge::{At, Origin, Params};
+use crate::platform::PlatformError;
 use crate::refusal::{Answer, Refusal};
 use crate::store::{StoreError, Transaction, Tx};
 use axum::body::Body;
@@ -55,13 +56,30 @@ fn sealed(app: &Platform, tenant: &str, artifact: &str, expires: u64) -> String 
 
 /// A link to an artifact's bytes.
 pub(super) fn link(app: &Platform, Origin(origin): &Origin, tenant: &str, artifact: &str) -> Result<Link, Refusal> {
-    let expires = app.now_s() + LIFETIME_S;
-    let seal = app.tokens().seal(&sealed(app, tenant, artifact, expires)).map_err(Refusal::internal)?;
-    Ok(Link {
-        uri: format!("{origin}/storage/{tenant}/{artifact}?expires={expires}&signature={seal}"),
-        expire: rfc3339(expires * 1_000),
-        method: None,
-    })
+    let place = format!("{origin}/storage/{tenant}/{artifact}");
+    let (uri, expires) = signed(app, &place, (tenant, artifact), LIFETIME_S).map_err(Refusal::internal)?;
+    Ok(Link { uri, expire: rfc3339(expires * 1_000), method: None })
+}
+
+/// A link to where an artifact's bytes are, good for so many seconds; and until when, in seconds since 1970.
+pub(crate) fn signed(
+    app: &Platform,
+    place: &str,
+    (tenant, artifact): (&str, &str),
+    lifetime_s: u64,
+) -> Result<(String, u64), PlatformError> {
+    let expires = app.now_s() + lifetime_s;
+    let seal = app.tokens().seal(&sealed(app, tenant, artifact, expires))?;
+    Ok((format!("{place}?expires={expires}&signature={seal}"), expires))
+}
+
+/// Tenant and artifact of a place where bytes are: an address of the storage, without what signs it.
+pub(crate) fn stored_at(place: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = place.split_once("://")?;
+    let (_host, path) = rest.split_once('/')?;
+    let (tenant, artifact) = path.strip_prefix("storage/")?.split_once('/')?;
+    let is_plain = |part: &str| !part.is_empty() && !part.contains(['/', '?', '#']);
+    (matches!(scheme, "http" | "https") && is_plain(tenant) && is_plain(artifact)).then_some((tenant, artifact))
 }
 
 /// Download with a link. Every link that is not good, for whatever reason, is refused the same way.

@@ -6,6 +6,7 @@
 //! Who reads rows to change them does so alone in this process ([`Jobs::alone`]), and takes that turn before a transaction.
 
 mod books;
+mod links;
 mod round;
 
 pub(crate) use books::{Kept, Shelf};
@@ -17,6 +18,7 @@ use crate::platform::Platform;
 use crate::registry::Endpoint;
 use crate::store::{StoreError, Transaction, Tx};
 use fleetproof_dataplane::jobs::{Desk, JobRef, Limits, Topic, Verb};
+use links::Linked;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How long a database that did not answer is left alone, in µs.
@@ -89,6 +91,7 @@ async fn answer(app: &Platform, endpoint: &Endpoint, topic: &Topic<'_>, payload:
     let limits = Limits::default();
     let outcome = {
         let (now_us, executions) = (round.now_us(), &rows);
+        let jobs = Linked { app, tenant: &shelf.tenant, known: &jobs };
         Desk { now_us, executions, jobs: &jobs, limits: &limits, defect: None, earlier_token: None }
             .handle(topic, payload)
     };

@@ -47,7 +47,7 @@ impl Jobs for Known {
         self.0.get(id)
     }
 
-    /// Jobs whose documents have placeholders are not taken: nothing is ever linked.
+    /// Who is shown a document without being its device is shown placeholders as they are.
     fn link(&self, _: &Job, location: &str) -> String {
         location.to_owned()
     }

@@ -27,7 +27,7 @@ const DRAWS: usize = 64;
 const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 pub(super) fn operations() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().routes(routes!(describe_endpoint))
+    OpenApiRouter::new().routes(routes!(describe_endpoint)).routes(routes!(caller_identity))
 }
 
 /// Where accounts can be. The first region is home to who is not told otherwise.
@@ -262,6 +262,23 @@ async fn describe_endpoint(State(app): State<Platform>, asked: Asked<need::SeeDe
     let host = host(&app, &mut desk.tx, &place).await?;
     desk.commit().await?;
     Ok(Json(json!({ "endpointAddress": host })))
+}
+
+/// Who asks, in which account (GetCallerIdentity of STS): whoever goes on must know whose account that is.
+#[utoipa::path(get, path = "/api/management/v1/iot/caller-identity", operation_id = "GetCallerIdentity", tag = "account",
+    params(("region" = Option<String>, Query, description = "A region of the account; its home when absent.")),
+    responses((status = 200, description = "`Account`, `Arn`, `UserId`, and the `Region` that is meant.", body = Value),
+        (status = 404, description = "ResourceNotFoundException.")), security(("user" = [])))]
+async fn caller_identity(State(app): State<Platform>, asked: Asked<need::SeeDevices>) -> Answer<Json<Value>> {
+    let desk = asked.desk(&app, "GetCallerIdentity").await?;
+    let (place, user) = (desk.place.clone(), asked.user_id().to_owned());
+    desk.commit().await?;
+    Ok(Json(json!({
+        "Account": place.account,
+        "Arn": format!("arn:aws:iam::{}:user/{user}", place.account),
+        "UserId": user,
+        "Region": place.region,
+    })))
 }
 
 /// What the organisation and a broker ask of accounts.

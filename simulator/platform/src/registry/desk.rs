@@ -55,6 +55,11 @@ impl<N: need::Need> FromRequestParts<Platform> for Asked<N> {
 }
 
 impl<N: need::Need> Asked<N> {
+    /// Who asks.
+    pub(super) fn user_id(&self) -> &str {
+        &self.user.id
+    }
+
     /// Begins `operation` (AWS's name) in the region that the query names, or at home.
     pub(super) async fn desk(&self, app: &Platform, operation: &'static str) -> Answer<Desk> {
         let mut tx = app.begin().await?;

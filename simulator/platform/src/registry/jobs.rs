@@ -9,6 +9,7 @@ use super::{thing_groups, things};
 use crate::Platform;
 use crate::args;
 use crate::edge::{At, Body, Params, need};
+use crate::fleet::stored_at;
 use crate::jobs::{Kept, News, Round, Shelf};
 use crate::refusal::{Answer, Refusal};
 use crate::store::{StoreError, Tx};
@@ -25,9 +26,6 @@ use utoipa_axum::routes;
 /// Jobs of an account in a region that have not ended, and all of them.
 const MOST_OPEN: i64 = 100;
 const MOST: i64 = 1_000;
-
-/// How the placeholders of a document begin that would have to become links.
-const PLACEHOLDER: &str = "${aws:iot:s3-presigned-url";
 
 /// The statuses that lists of jobs and of executions may be narrowed to.
 const JOB_STATUSES: &[&str] = &["SCHEDULED", "IN_PROGRESS", "COMPLETED", "CANCELED", "DELETION_IN_PROGRESS"];
@@ -116,10 +114,18 @@ fn check_served(job: &Job) -> Answer<()> {
     if job.is_continuous {
         return Err(invalid("targetSelection: CONTINUOUS is not served, use SNAPSHOT"));
     }
-    if job.config.presigned_url.is_some() || job.document.contains(PLACEHOLDER) {
-        return Err(invalid(
-            "presignedUrlConfig and placeholders for pre-signed URLs are not served: write the links into the document",
-        ));
+    Ok(())
+}
+
+/// What placeholders point to must be an artifact of the account: anything else is as what never existed.
+async fn check_links(desk: &mut Desk, job: &Job) -> Answer<()> {
+    for place in jobs::placeholders(&job.document) {
+        let stored = stored_at(&place).filter(|(tenant, _)| *tenant == desk.place.tenant);
+        let (tenant, artifact) = stored.ok_or_else(unknown)?;
+        let sql = "select count(*) as n from artifacts where tenant_id = $1 and id = $2";
+        if desk.tx.number(sql, args![tenant, artifact]).await? == 0 {
+            return Err(unknown());
+        }
     }
     Ok(())
 }
@@ -167,6 +173,7 @@ async fn create(
     let job = Job::create(now_us, &id, &body.unwrap_or_default(), &place(&desk, &limits));
     let job = job.map_err(|error| refused(&error))?;
     check_served(&job)?;
+    check_links(&mut desk, &job).await?;
     let before = look(&mut desk, &shelf, "").await?;
     let things = resolved(&mut desk, &job.targets).await?;
     let (all, open) = shelf.number(&mut desk.tx).await?;

@@ -65,13 +65,25 @@ impl Listing {
     /// Reads `pageSize` or `maxResults`, `marker` or `nextToken`. `list` names the list, with all that narrows it.
     pub(super) fn read(app: &Platform, place: &Place, params: &Params, list: String) -> Answer<Self> {
         let size = match params.number("pageSize")? {
-            Some(size) => size,
-            None => params.number("maxResults")?.unwrap_or(DEFAULT),
+            None => params.number("maxResults")?,
+            size => size,
         };
+        Self::of(app, place, size, params.one("marker").or_else(|| params.one("nextToken")), list)
+    }
+
+    /// The same from parts, where they do not stand in the query.
+    pub(super) fn of(
+        app: &Platform,
+        place: &Place,
+        size: Option<i64>,
+        token: Option<&str>,
+        list: String,
+    ) -> Answer<Self> {
+        let size = size.unwrap_or(DEFAULT);
         if !(1..=MOST).contains(&size) {
             return Err(invalid(format!("pageSize and maxResults are numbers from 1 to {MOST}")));
         }
-        let after = match params.one("marker").or_else(|| params.one("nextToken")) {
+        let after = match token {
             None => String::new(),
             Some(token) => {
                 let after = app.registry().seal.read(place, &list, token);

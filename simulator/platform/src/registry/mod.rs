@@ -21,6 +21,7 @@ mod policies;
 mod principals;
 mod rates;
 mod refusals;
+mod search;
 mod thing_groups;
 mod things;
 mod transfers;
@@ -82,6 +83,7 @@ fn operations() -> OpenApiRouter<Platform> {
         .routes(routes!(show_document))
         .merge(accounts::operations())
         .merge(things::operations())
+        .merge(search::operations())
         .merge(thing_groups::operations())
         .merge(certificates::operations())
         .merge(transfers::operations())

@@ -43,11 +43,12 @@ impl Rates {
     /// Counts a call; a 429 for one too many. `own` are the account's quotas as they are kept.
     pub(super) fn count(&self, app: &Platform, place: &Place, operation: &'static str, own: &str) -> Answer<()> {
         let Some((_, default)) = DEFAULTS.iter().find(|(name, _)| *name == operation) else { return Ok(()) };
+        let default = app.settings().account_rate.unwrap_or(*default);
         let max_calls = match own {
-            "{}" => *default,
+            "{}" => default,
             own => {
                 let own: BTreeMap<String, u64> = serde_json::from_str(own).map_err(Refusal::internal)?;
-                own.get(operation).copied().unwrap_or(*default)
+                own.get(operation).copied().unwrap_or(default)
             }
         };
         let quota = Quota { max_calls: max_calls.max(1), interval: SECOND };
