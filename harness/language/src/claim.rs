@@ -149,6 +149,15 @@ claims! {
             /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
         }
+        /// At most so many of their messages are lost, and at most so many arrive more than once: what the devices have sent is held against what arrived.
+        Delivery = "delivery", Safety, [A2, A6] {
+            /// The devices: groups and selections. They must publish.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("whose messages: `devices: [sensors]`");
+            /// How many may be lost.
+            lost: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may be lost: `lost: 0`");
+            /// How many may arrive more than once.
+            duplicated: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may arrive more than once: `duplicated: 0`");
+        }
         /// It obeyed its phases, rate, retries, timeouts and threshold; states are legal; those it reached ended as the artifact behaves, others are untouched.
         Rollout = "rollout", Eventual, [P11, A10] {
             /// The deployment, by its name.

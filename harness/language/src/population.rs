@@ -2,6 +2,7 @@
 
 use crate::scenario::{Devices, Scenario, Selection};
 use crate::source::Located;
+use crate::words::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// At least and at most so many devices.
@@ -80,6 +81,11 @@ impl<'s> Population<'s> {
     /// The tenants whose devices a name stands for.
     pub(crate) fn tenants(&self, name: &str) -> impl Iterator<Item = &'s str> {
         self.tenants.get(name).into_iter().flatten().copied()
+    }
+
+    /// Which protocol a group speaks.
+    pub(crate) fn speaks(&self, group: &str) -> Option<Protocol> {
+        self.groups.get(group).map(|group| group.speaks.value)
     }
 
     /// Whose a group is.

@@ -4,12 +4,15 @@ use crate::claim::{Claim, Class};
 use crate::diagnostic::CODES;
 use crate::fragment::Fragment;
 use crate::grammar::{Block, Form, Key, Named, Presence, Refers, Shape};
+use crate::messages::Publishes;
 use crate::scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection, Tenant, User};
 use crate::schema::text;
 use crate::script::Var;
 use crate::step::{Expect, Outcome, Step};
 use crate::strain::Quotas;
-use crate::words::{Counting, Misbehaviour, Need, OnboardOutcome, Refusal, RetryOn, Role, RolloutState, Row, Target};
+use crate::words::{
+    Counting, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role, RolloutState, Row, Target,
+};
 use std::fmt::Write;
 
 /// The scenario reference, in Markdown.
@@ -36,6 +39,7 @@ pub fn reference() -> String {
     section(&mut page, "`quotas` of a tenant, and of `configure`", Quotas::BLOCK);
     section(&mut page, "`artifacts.<name>`", Artifact::BLOCK);
     section(&mut page, "`devices.<name>`", Devices::BLOCK);
+    section(&mut page, "`devices.<name>.publishes`", Publishes::BLOCK);
     section(&mut page, "`selections.<name>`", Selection::BLOCK);
     page.push_str("\n## Steps\nOne verb each: `- enroll: { devices: [hvac] }`. They run one after another; each ends when its effect is confirmed.\n");
     for key in Step::BLOCK.keys {
@@ -78,6 +82,7 @@ pub fn reference() -> String {
         ("`needs`", Need::WORDS),
         ("`misbehaves`", Misbehaviour::WORDS),
         ("`role`", Role::WORDS),
+        ("`speaks`", Protocol::WORDS),
         ("`outcome` of `onboarded`", OnboardOutcome::WORDS),
         ("`target`", Target::WORDS),
         ("`retry_on`", RetryOn::WORDS),

@@ -3,6 +3,7 @@
 use crate::claim::{Claim, Class};
 use crate::diagnostic::Diagnostic;
 use crate::flow;
+use crate::messages;
 use crate::population::Population;
 use crate::quantity;
 use crate::reader::Seen;
@@ -41,6 +42,7 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
         rules.limits();
     }
     rules.mistakes.extend(strain::check(scenario));
+    rules.mistakes.extend(messages::check(scenario, &rules.population));
     rules.claims(seen);
     rules.mistakes
 }
@@ -425,7 +427,10 @@ impl<'s> Rules<'s> {
     /// Names that a claim is about.
     fn about(&self, claim: &'s Claim) -> Vec<&'s str> {
         match claim {
-            Claim::Online { devices } | Claim::Updated { devices, .. } | Claim::Reported { devices } => names(devices),
+            Claim::Online { devices }
+            | Claim::Updated { devices, .. }
+            | Claim::Reported { devices }
+            | Claim::Delivery { devices, .. } => names(devices),
             Claim::Forgotten { devices, tenant: other }
             | Claim::RolledBack { devices, deployment: other, .. }
             | Claim::Untouched { devices, deployment: other } => {

@@ -3,6 +3,7 @@
 use crate::flow;
 use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Named, Refers, Shape, block};
+use crate::messages::Publishes;
 use crate::script::Var;
 use crate::source::{Located, Table};
 use crate::step::Step;
@@ -136,10 +137,12 @@ block! {
         pub simulated: Located<u32> = Shape::Number(1, MANY), Required("how many there are: `simulated: 250`");
         /// Which protocol they speak.
         pub speaks: Located<Protocol> = Shape::Word(Protocol::WORDS), Required("how they talk to the platform: `speaks: mender`");
-        /// The version at the start.
-        pub runs: Located<String> = Shape::Version, Required("the version at the start: `runs: \"1.0\"`");
-        /// How often they ask for updates.
+        /// The version at the start. Who speaks `mender` needs it, and who gets a deployment.
+        pub runs: Option<Located<String>> = Shape::Version, Optional;
+        /// How often they ask for updates; not where they speak `mqtt`.
         pub poll: Option<Located<Duration>> = Shape::Duration(1), Otherwise("5s");
+        /// What they say by themselves; only where they speak `mqtt`.
+        pub publishes: Option<Located<Publishes>> = Shape::Block(Publishes::BLOCK), Otherwise("nothing");
         /// By how much each of these periods is longer or shorter than that, drawn anew for each (in the types: millionths).
         pub jitter: Option<Located<u32>> = Shape::Share, Otherwise("0%");
         /// How long they take to boot.

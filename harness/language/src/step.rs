@@ -136,7 +136,7 @@ verbs! {
         Claim(ByDevices) = "claim",
         /// Devices are turned down.
         Reject(ByDevices) = "reject",
-        /// The tokens of devices are ended, in the middle of whatever they do. They are still accepted: each gets in anew.
+        /// The tokens of devices are ended, in the middle of whatever they do. They are still accepted: each gets in anew. Of those that speak `mqtt` it is the certificate that ends, and their sessions with it: they stay out.
         Revoke(ByDevices) = "revoke",
         /// Devices are gone for good.
         Decommission(ByDevices) = "decommission",

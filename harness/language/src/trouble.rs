@@ -8,7 +8,7 @@ use crate::population::Population;
 use crate::scenario::Scenario;
 use crate::source::{Located, Span};
 use crate::step::Step;
-use crate::words::Misbehaviour;
+use crate::words::{Misbehaviour, Protocol};
 use std::collections::BTreeSet;
 
 /// The end that is not among the names of a file.
@@ -136,13 +136,17 @@ fn ends(between: &[Located<String>], mistakes: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Which groups had their tokens ended, and were not turned down beside.
+/// Which groups had their tokens ended, and were not turned down beside. Where they speak `mqtt` it is their certificates, and
+/// nobody gets a new one by asking.
 fn revoke<'s>(step: &'s Step, population: &Population<'s>, revoked: &mut BTreeSet<&'s str>) {
     let groups = |names: &'s [Located<String>]| -> Vec<&'s str> {
         names.iter().flat_map(|name| population.counts(&name.value)).map(|(group, _)| group).collect()
     };
     match step {
-        Step::Revoke(it) => revoked.extend(groups(&it.devices)),
+        Step::Revoke(it) => {
+            let asks_anew = |group: &&str| population.speaks(group) == Some(Protocol::Mender);
+            revoked.extend(groups(&it.devices).into_iter().filter(asks_anew));
+        }
         Step::Reject(it) | Step::Decommission(it) => {
             for group in groups(&it.devices) {
                 revoked.remove(group);

@@ -18,7 +18,9 @@ words!(
         None = "none": "nothing; only in claims" });
 words!(
     /// The protocol a device speaks.
-    Protocol, "unknown-word", "a protocol that devices speak" { Mender = "mender" });
+    Protocol, "unknown-word", "a protocol that devices speak" {
+        Mender = "mender": "they ask for updates over HTTP",
+        Mqtt = "mqtt": "they keep a session with a broker" });
 words!(
     /// Whether a tenant is there before the first step.
     Starts, "unknown-word", "a way for a tenant to start" {

@@ -31,7 +31,10 @@ fn the_quickstart_is_typed() {
     assert_eq!((v3.version.as_str(), v3.size.value), ("3.0", 64 * 1024));
     assert_eq!(v3.misbehaves.as_ref().unwrap().word(), "never_boots");
     let hvac = it.devices.get("hvac").unwrap();
-    assert_eq!((hvac.simulated.value, hvac.speaks.value, hvac.runs.as_str()), (250, Protocol::Mender, "1.0"));
+    assert_eq!(
+        (hvac.simulated.value, hvac.speaks.value, hvac.runs.as_ref().unwrap().as_str()),
+        (250, Protocol::Mender, "1.0")
+    );
     assert_eq!(hvac.poll.as_ref().unwrap().value, Duration::from_secs(2));
     assert_eq!(it.devices.get("lifts").unwrap().poll, None);
 

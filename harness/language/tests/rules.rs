@@ -118,6 +118,41 @@ fn a_refusal_needs_somebody_who_may() {
     assert_eq!(steps("", &viewer), ["no-control"]);
 }
 
+/// Who speaks `mqtt` needs no version as long as nobody updates it, and stays out once its certificate has ended.
+#[test]
+fn who_speaks_mqtt_is_let_be() {
+    let of = |group: &str, steps: &str| {
+        let text = format!(
+            "scenario: x\nplatform: {{ tenants: {{ acme: {{ admin: ada }} }} }}\ndevices:\n  \
+             lifts: {{ tenant: acme, simulated: 2, speaks: mender, runs: \"1\" }}\n  vans: {{ tenant: acme, simulated: 5, {group} }}\n\
+             artifacts: {{ v2: {{ version: \"2\", size: 1 KiB }} }}\nsteps:\n{steps}"
+        );
+        let mut sources = Sources::new();
+        let file = sources.add("x.yaml", text);
+        let (_, mistakes) = check(&sources, &[file]);
+        mistakes.into_iter().map(|mistake| mistake.code.replace("scenario::", "")).collect::<Vec<String>>()
+    };
+    let none: Vec<String> = Vec::new();
+    let barred =
+        "  - revoke: { devices: [vans] }\n  - expect: { within: 5s, barred: { devices: [vans], like: lifts } }\n";
+    assert_eq!(of("speaks: mqtt", barred), none);
+    assert_eq!(of("speaks: mender, runs: \"1\"", barred), ["revoked-before"]);
+    let delivered = "  - expect: { delivery: { devices: [vans], lost: 0, duplicated: 3 } }\n";
+    assert_eq!(
+        of("speaks: mqtt, publishes: { topic: a/b, every: 50ms, size: 1 KiB, qos: 0 }, jitter: 10%", delivered),
+        none
+    );
+    assert_eq!(of("speaks: mqtt", delivered), ["no-evidence"]);
+    let updated = "  - deploy: { artifact: v2, devices: [vans], name: r }\n  - expect: { within: 5s, reported: { devices: [vans] } }\n";
+    assert_eq!(of("speaks: mqtt, runs: \"1\"", updated), none);
+    assert_eq!(of("speaks: mqtt", updated), ["missing-key"]);
+    let may_fail = "  - knock: { devices: [vans], may_fail: true }\n";
+    assert_eq!(
+        of("speaks: mqtt, publishes: { topic: a, every: 1s, size: 64 B }", &format!("{may_fail}{delivered}")),
+        none
+    );
+}
+
 #[test]
 fn what_cannot_be_read_is_not_judged() {
     // The broken claim might have judged the step, the broken step might have changed the limit.
