@@ -5,6 +5,8 @@ use crate::kept::Kept;
 use crate::people::{Passwords, People};
 use crate::run::Run;
 use crate::shared::Shared;
+use crate::things::Things;
+use crate::things::listeners::Listeners;
 use crate::texts::Own;
 use crate::walk::Walk;
 use crate::{Settings, release, setup, watch};
@@ -104,6 +106,8 @@ async fn bring_up(
         people: People::new(passwords, &mender, shared),
         mender,
         fleet: Fleet::new(&world, shared, &plan.population, release::key(&plan, &world.seeds).map(|key| key.check())),
+        things: Things::new(&world, running.shared_door()),
+        listeners: Listeners::default(),
         ids: Kept::new(vec![None; plan.population.devices.len()]),
         accepted: Kept::default(),
         limits: Kept::default(),

@@ -188,7 +188,8 @@ fn ends(run: &Run, between: &[Located<String>]) -> Result<Ends> {
 /// Doors, devices, or all devices and people of a tenant.
 fn side(run: &Run, name: &str) -> BTreeSet<Name> {
     if name == PLATFORM {
-        return run.mender.doors().into_iter().collect();
+        let clients = run.things.door().ok().map(|(door, _)| door);
+        return run.mender.doors().into_iter().chain(clients).collect();
     }
     let population = &run.plan.population;
     let named = |device: &u32| Name::from(run.name_of(*device));

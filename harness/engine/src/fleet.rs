@@ -2,8 +2,10 @@
 
 use crate::kept::Kept;
 use crate::shared::{Eyes, Shared};
+use fleetproof_devices::mqtt::{ThingConfig, ThingPlan, run_thing};
 use fleetproof_devices::{DeviceConfig, Flaky, Key, Nature, Order, ReleaseCheck, Shelf, SimulatedBody, run_device};
 use fleetproof_plan::Population;
+use fleetproof_world::tls::TlsClient;
 use fleetproof_world::{Name, World};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,8 +70,7 @@ impl Fleet {
 
     /// Lets a device show its identity at `server` with its tenant's token; it goes on by itself from there.
     pub(crate) fn knock(&self, device: u32, server: &Name, tenant_token: &Arc<str>) {
-        let index = device as usize;
-        if let Some(waiting) = self.waiting.change(|waiting| waiting.get_mut(index).and_then(Option::take)) {
+        if let Some(waiting) = self.take(device) {
             let world = World { seeds: self.world.seeds.child("devices").child(&waiting.name), ..self.world.clone() };
             let key = Key::from_stream(&mut world.seeds.stream("key"));
             let config = DeviceConfig {
@@ -91,7 +92,62 @@ impl Fleet {
             let eyes = Eyes(self.shared.clone());
             self.tasks.spawn(run_device(world, config, key, body, eyes, waiting.orders, self.stop.clone()));
         }
+        self.call(device);
+    }
+
+    /// Whether a device was not started yet.
+    pub(crate) fn is_waiting(&self, device: u32) -> bool {
+        self.waiting.read(|waiting| waiting.get(device as usize).is_some_and(Option::is_some))
+    }
+
+    /// Starts a device that speaks MQTT; it is silent until it is called.
+    pub(crate) fn start_thing(&self, device: u32, plan: Arc<ThingPlan>, home: Option<Name>, tls: TlsClient) {
+        let Some(waiting) = self.take(device) else { return };
+        let world = World { seeds: self.world.seeds.child("devices").child(&waiting.name), ..self.world.clone() };
+        let body = SimulatedBody::new(waiting.name.clone(), &waiting.runs);
+        let config = ThingConfig {
+            index: device,
+            name: waiting.name,
+            plan,
+            tls: Some(tls),
+            version: waiting.runs,
+            home,
+            phase: waiting.phase,
+            nature: waiting.nature,
+        };
+        let eyes = Eyes(self.shared.clone());
+        self.tasks.spawn(run_thing(world, config, body, eyes, waiting.orders, self.stop.clone()));
+    }
+
+    /// Tells a device to begin, and to try again at once where it waits.
+    pub(crate) fn call(&self, device: u32) {
         self.order(device, Order::Knock);
+    }
+
+    /// Asks a device for a sign of life.
+    pub(crate) fn ping(&self, device: u32) {
+        self.order(device, Order::Ping);
+    }
+
+    /// What devices that download the same share.
+    pub(crate) const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// Runs something beside the devices, until they end.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
+    fn take(&self, device: u32) -> Option<Waiting> {
+        self.waiting.change(|waiting| waiting.get_mut(device as usize).and_then(Option::take))
     }
 
     /// Tells a device that it is no longer wanted: one last authenticated poll, then silence.

@@ -19,6 +19,7 @@ mod proof;
 mod record;
 mod refusals;
 mod release;
+mod rollouts;
 mod run;
 pub mod serve;
 mod setup;
@@ -26,6 +27,7 @@ mod shared;
 mod steps;
 mod strain;
 mod texts;
+mod things;
 mod walk;
 mod watch;
 

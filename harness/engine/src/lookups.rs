@@ -1,21 +1,27 @@
 //! Where a device can be found on the platform: looked up before it goes, and again afterwards.
 
 use crate::run::{Result, Run};
+use crate::things::is_thing;
 use fleetproof_dialects::DialectError;
+use fleetproof_dialects::aws;
 use fleetproof_dialects::mender::Session;
 use std::collections::BTreeSet;
 
 /// The places in which `tenant`'s admin finds a device by its id, and whether its token opened anything.
 pub(crate) async fn found(run: &Run, admin: &Session, device: u32, id: &str) -> Result<BTreeSet<&'static str>> {
     let mut places = BTreeSet::new();
-    if exists(run.mender.device(admin, id).await)?.is_some() {
-        places.insert("devices");
-    }
-    if exists(run.mender.inventory(admin, id).await)?.is_some_and(|attributes| !attributes.is_empty()) {
-        places.insert("inventory");
-    }
-    if run.mender.devices(admin, None).await?.iter().any(|row| row.id == id) {
-        places.insert("device list");
+    if is_thing(run, device) {
+        registered(run, admin, device, id, &mut places).await?;
+    } else {
+        if exists(run.mender.device(admin, id).await)?.is_some() {
+            places.insert("devices");
+        }
+        if exists(run.mender.inventory(admin, id).await)?.is_some_and(|attributes| !attributes.is_empty()) {
+            places.insert("inventory");
+        }
+        if run.mender.devices(admin, None).await?.iter().any(|row| row.id == id) {
+            places.insert("device list");
+        }
     }
     let (served, refused) = run.shared.record(|record| {
         let record = &record.devices[device as usize];
@@ -27,14 +33,43 @@ pub(crate) async fn found(run: &Run, admin: &Session, device: u32, id: &str) -> 
     Ok(places)
 }
 
+/// The same of a device that speaks MQTT: its certificate, its thing, and the index with its shadow.
+async fn registered(
+    run: &Run,
+    admin: &Session,
+    device: u32,
+    certificate: &str,
+    places: &mut BTreeSet<&'static str>,
+) -> Result<()> {
+    let (name, place) = (run.name_of(device), run.things.place(run, run.tenant_of(device)).await?);
+    if aws::things::has_certificate(&run.mender, admin, &place, certificate).await? {
+        places.insert("certificate");
+    }
+    if aws::things::has_thing(&run.mender, admin, &place, &name).await? {
+        places.insert("thing");
+    }
+    let rows = aws::things::search(&run.mender, admin, &place, &format!("thingName:{name}")).await?;
+    if rows.iter().any(|row| row.version.is_some()) {
+        places.insert("shadow");
+    }
+    if !rows.is_empty() {
+        places.insert("index");
+    }
+    Ok(())
+}
+
 /// A place as a failure tells of it: who was asked what, and what came back.
 pub(crate) fn told(place: &str, admin: &Session) -> String {
     let who = admin.who();
     match place {
         "devices" => format!("`{who}` asks `DeviceAuth Management Get Device` and is shown it"),
+        "certificate" => format!("`{who}` asks `DescribeCertificate` and is shown it"),
+        "thing" => format!("`{who}` asks `DescribeThing` and is shown it"),
+        "index" => format!("`{who}` asks `SearchIndex` and it stands there"),
+        "shadow" => format!("`{who}` asks `SearchIndex` and its shadow is still there"),
         "inventory" => format!("`{who}` asks `Get Device Inventory` and is shown it"),
         "device list" => format!("`{who}` asks `DeviceAuth Management List Devices` and it stands there"),
-        _ => "its token is served when it polls for updates, where 401 is due".to_owned(),
+        _ => "what it shows is taken when it comes once more, where it is due to be refused".to_owned(),
     }
 }
 

@@ -87,6 +87,15 @@ impl Seen {
         }
     }
 
+    /// It rests on this event, too.
+    pub(crate) fn with_evidence(self, seq: Seq) -> Self {
+        match self {
+            Self::Holds(proof) => Self::Holds(proof.evidence([seq])),
+            Self::Broken(proof) => Self::Broken(proof.evidence([seq])),
+            Self::Hidden(proof) => Self::Hidden(proof.evidence([seq])),
+        }
+    }
+
     /// The verdict if this is the last look. Evidence is never empty in a pass: without any it is inconclusive.
     pub(crate) fn judge(self, claim: &str, rows: Vec<String>) -> Judged {
         let (verdict, proof) = match self {

@@ -3,8 +3,12 @@
 //! The record is what claims are judged on. It is written by the witnesses of the devices and read by
 //! `expectations`; it knows no platform.
 
-use fleetproof_devices::DeviceEvent;
+use crate::things::states::device_state;
+use fleetproof_devices::mqtt::Ledger;
+use fleetproof_devices::{Delivery, DeviceEvent};
 use fleetproof_world::Stamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The number of an event in the journal.
 pub type Seq = u64;
@@ -18,6 +22,17 @@ pub struct Record {
     pub polls: u64,
     /// Polls in vain are listed from here on: something goes round at a pace.
     pub keeps_vain: bool,
+    /// What became of the messages of each device that publishes.
+    pub messages: BTreeMap<u32, Messages>,
+}
+
+/// The messages of one device: the ledgers of both ends.
+#[derive(Clone, Debug, Default)]
+pub struct Messages {
+    /// What it sent, what was acknowledged to it, what arrived with whoever was to hear it.
+    pub ledger: Ledger,
+    /// When the last one arrived with each tenant.
+    pub arrived: BTreeMap<Arc<str>, Stamp>,
 }
 
 /// What one device did.
@@ -108,7 +123,7 @@ impl Record {
     /// Takes note of an event. Routine polls have no event of their own: their `seq` is ignored.
     pub fn note(&mut self, at: Stamp, device: u32, what: &DeviceEvent, seq: Seq) {
         let Some(record) = self.devices.get_mut(device as usize) else { return };
-        if !matches!(what, DeviceEvent::Polled { .. }) {
+        if !is_routine(what) {
             record.changed = at;
         }
         match what {
@@ -122,6 +137,16 @@ impl Record {
                     record.in_vain.truncate(KEPT);
                     record.in_vain.push((Stamp::from_micros(*asked), at));
                 }
+            }
+            DeviceEvent::Answered { .. } => {
+                self.polls += 1;
+                record.served = Some(at);
+            }
+            DeviceEvent::Connected { .. } => record.served = Some(at),
+            DeviceEvent::Refused { .. } => {
+                // What a certificate opened it opens no more; it is shown again with every dial.
+                record.token_refused = record.authenticated.map(|_| at);
+                record.knocked = Some((at, 401, seq));
             }
             DeviceEvent::Knocked { status } => record.knocked = Some((at, *status, seq)),
             DeviceEvent::Authenticated => record.authenticated = Some((at, seq)),
@@ -163,7 +188,7 @@ impl Record {
             }
             DeviceEvent::Reported { deployment, status, answer, asked } => {
                 let update = record.update(deployment, at);
-                update.reports.push((status.clone(), *answer, seq));
+                update.reports.push((device_state(status).to_owned(), *answer, seq));
                 update.reported_at.push((Stamp::from_micros(*asked), at));
             }
             DeviceEvent::Finished { deployment, success, version, inconsistent } => {
@@ -175,8 +200,6 @@ impl Record {
             DeviceEvent::Committed { .. }
             | DeviceEvent::RolledBack { .. }
             | DeviceEvent::Unreachable { .. }
-            | DeviceEvent::Connected { .. }
-            | DeviceEvent::Refused { .. }
             | DeviceEvent::Disconnected { .. }
             | DeviceEvent::SubscriptionRefused { .. }
             | DeviceEvent::Announced { .. }
@@ -185,6 +208,35 @@ impl Record {
             | DeviceEvent::TurnedBack { .. }
             | DeviceEvent::ShadowApplied { .. } => {}
         }
+    }
+}
+
+/// What devices do all the time: it is counted, and has no event of its own.
+#[must_use]
+pub const fn is_routine(what: &DeviceEvent) -> bool {
+    matches!(what, DeviceEvent::Polled { .. } | DeviceEvent::Answered { .. })
+}
+
+impl Record {
+    /// Takes note of what became of a message of a device, on the device's side.
+    pub fn note_message(&mut self, at: Stamp, device: u32, what: Delivery) {
+        match what {
+            Delivery::Sent { number, .. } => self.messages.entry(device).or_default().ledger.sent(number),
+            Delivery::Acknowledged { number, .. } => {
+                self.messages.entry(device).or_default().ledger.acknowledged(number);
+                if let Some(record) = self.devices.get_mut(device as usize) {
+                    record.served = Some(at);
+                }
+            }
+            Delivery::Refused { .. } | Delivery::HeldBack { .. } | Delivery::Received { .. } => {}
+        }
+    }
+
+    /// Takes note that a message of a device arrived with a tenant.
+    pub fn note_arrival(&mut self, at: Stamp, tenant: &Arc<str>, device: u32, number: u64) {
+        let messages = self.messages.entry(device).or_default();
+        messages.ledger.received(number);
+        messages.arrived.insert(tenant.clone(), at);
     }
 }
 

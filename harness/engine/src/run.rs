@@ -3,16 +3,20 @@
 use crate::fleet::Fleet;
 use crate::kept::Kept;
 use crate::people::{People, PeopleError};
+use crate::rollouts::Whose;
 use crate::shared::Shared;
 use crate::strain::load;
 use crate::strain::meter::Measurement;
 use crate::texts::Own;
+use crate::things;
+use crate::things::Things;
+use crate::things::listeners::Listeners;
 use fleetproof_claims::rollout::{Rules, When};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
 use fleetproof_language::{Located, Rate, Sources, Span};
-use fleetproof_plan::Plan;
+use fleetproof_plan::{PlannedDevice, Plan};
 use fleetproof_world::{Stamp, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,6 +33,10 @@ pub(crate) struct Run {
     pub(crate) mender: Mender,
     pub(crate) people: People,
     pub(crate) fleet: Fleet,
+    /// Its devices that speak MQTT.
+    pub(crate) things: Things,
+    /// Who hears what they publish.
+    pub(crate) listeners: Listeners,
     /// What the platform calls each device, once it knows it.
     pub(crate) ids: Kept<Vec<Option<String>>>,
     /// Devices that the platform let in and has not let go, by tenant: the ledger of counts.
@@ -66,16 +74,16 @@ pub(crate) struct Run {
 /// A deployment of the scenario: one on the platform for each tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct Deployed {
-    /// Tenant → the platform's id.
-    pub(crate) ids: BTreeMap<String, String>,
+    /// Whose part → the platform's id.
+    pub(crate) ids: BTreeMap<Whose, String>,
     /// The devices that it is meant for.
     pub(crate) devices: Arc<BTreeSet<u32>>,
     /// What it brings, by the scenario's name.
     pub(crate) artifact: String,
     /// How fast it shall go round, and when it shall stop.
     pub(crate) rules: Arc<Rules>,
-    /// What was done to it in each tenant.
-    pub(crate) paces: BTreeMap<String, Pace>,
+    /// What was done to each part of it.
+    pub(crate) paces: BTreeMap<Whose, Pace>,
     /// When it was aborted.
     pub(crate) aborted: Option<Stamp>,
     /// The number of the event that says it was aborted.
@@ -222,6 +230,12 @@ impl Run {
         self.plan.population.members(names)
     }
 
+    /// A device as it was planned.
+    pub(crate) fn planned(&self, device: u32) -> Result<&PlannedDevice> {
+        let planned = self.plan.population.devices.get(device as usize);
+        planned.ok_or_else(|| Stop::Broken(format!("there is no device {device}")))
+    }
+
     /// The tenant that a device belongs to.
     pub(crate) fn tenant_of(&self, device: u32) -> &str {
         self.plan.population.devices.get(device as usize).map_or("", |device| device.tenant.as_str())
@@ -265,9 +279,14 @@ impl Run {
         self.accepted.change(|accepted| accepted.entry(tenant.to_owned()).or_default().remove(&device));
     }
 
-    /// The devices of `tenant` that are in.
+    /// The devices of `tenant` that are in, of those that it accepted.
     pub(crate) fn inside(&self, tenant: &str) -> BTreeSet<u32> {
         self.accepted.get(tenant).unwrap_or_default()
+    }
+
+    /// The devices of `tenant` that are in, whatever they speak.
+    pub(crate) fn all_inside(&self, tenant: &str) -> BTreeSet<u32> {
+        self.inside(tenant).into_iter().chain(self.things.inside(self, tenant)).collect()
     }
 
     /// A tenant that is there.
@@ -275,6 +294,18 @@ impl Run {
         let tenant =
             self.people.tenant(name).ok_or_else(|| Stop::Failed(format!("`{name}` is not on the platform")))?;
         Ok(tenant.at)
+    }
+
+    /// Asks those of these devices that speak MQTT, and had no round trip since `began`, for a sign of life: they have none
+    /// to give by themselves.
+    pub(crate) fn ask_for_signs<'d>(&self, devices: impl IntoIterator<Item = &'d u32>, began: Stamp) {
+        let things = devices.into_iter().copied().filter(|device| things::is_thing(self, *device));
+        let silent: Vec<u32> = self.shared.record(|record| {
+            things
+                .filter(|device| record.devices[*device as usize].served.is_none_or(|served| served < began))
+                .collect()
+        });
+        silent.into_iter().for_each(|device| self.fleet.ping(device));
     }
 
     /// The provider's name among tenants, when the scenario has one.

@@ -5,7 +5,7 @@ use crate::run::{Result, Run, Stop};
 use fleetproof_claims::model::Role;
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef, roles};
-use fleetproof_language::{Located, Quotas, Starts, User};
+use fleetproof_language::{Located, Protocol, Quotas, Starts, User};
 use fleetproof_plan::Plan;
 use fleetproof_stacks::{Founding, Running, Tenancy};
 use std::sync::Arc;
@@ -31,7 +31,8 @@ pub(crate) fn founding(plan: &Plan, passwords: &Passwords) -> Founding {
             })
             .collect(),
     };
-    Founding { tenants }
+    let speaks_mqtt = plan.population.devices.iter().any(|device| device.speaks == Protocol::Mqtt);
+    Founding { tenants, speaks_mqtt }
 }
 
 /// Makes the tenants that start ready, and everybody's users.

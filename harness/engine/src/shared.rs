@@ -1,9 +1,9 @@
 //! What everybody in a run writes to: the journal, the record of the devices, the ledger of changes.
 
-use crate::record::{Record, Seq};
+use crate::record::{Record, Seq, is_routine};
 use crate::strain::meter::{Figures, Meter};
 use fleetproof_claims::without_credentials;
-use fleetproof_devices::{Asked, DeviceEvent, Witness};
+use fleetproof_devices::{Asked, Delivery, DeviceEvent, Witness};
 use fleetproof_dialects::{AuditDue, Exchange, Watch};
 use fleetproof_journal::{Journal, Place, Secret, Secrets, What};
 use fleetproof_world::{Clock, Stamp};
@@ -128,6 +128,12 @@ impl Shared {
         &self.0.journal
     }
 
+    /// A message of a device arrived with the application of `tenant`.
+    pub(crate) fn arrived(&self, tenant: &Arc<str>, device: u32, number: u64) {
+        lock(&self.0.record).note_arrival(self.now(), tenant, device, number);
+        self.0.changed.notify_waiters();
+    }
+
     /// Reads the record of the devices.
     pub(crate) fn record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&lock(&self.0.record))
@@ -244,7 +250,7 @@ impl Witness for Eyes {
     fn saw(&mut self, at: Stamp, device: u32, what: DeviceEvent) {
         let inner = &self.0.0;
         let seq = match &what {
-            DeviceEvent::Polled { .. } => 0,
+            routine if is_routine(routine) => 0,
             event => {
                 let (word, detail) = told(event);
                 let name = self.0.device_name(device).to_string();
@@ -253,6 +259,14 @@ impl Witness for Eyes {
         };
         lock(&inner.record).note(at, device, &what, seq);
         inner.changed.notify_waiters();
+    }
+
+    fn delivered(&mut self, at: Stamp, device: u32, what: Delivery) {
+        let inner = &self.0.0;
+        lock(&inner.record).note_message(at, device, what);
+        if let Delivery::Acknowledged { took, .. } = what {
+            self.asked(at, device, Asked { status: Some(200), took, modelled: false });
+        }
     }
 
     fn asked(&mut self, _: Stamp, device: u32, asked: Asked) {

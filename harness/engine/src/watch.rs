@@ -3,6 +3,7 @@
 use crate::run::{Result, Run};
 use crate::steps::http;
 use fleetproof_claims::first_illegal;
+use fleetproof_dialects::aws;
 use fleetproof_journal::{Verdict, What};
 use std::collections::BTreeMap;
 
@@ -56,6 +57,22 @@ async fn two_owners(run: &Run) -> Result<()> {
                 owners.entry(mac.clone()).or_default().push(tenant.clone());
             }
         }
+    }
+    let mut holders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for tenant in run.people.open_tenants().into_iter().map(|tenant| tenant.at.name.to_string()) {
+        if run.things.inside(run, &tenant).is_empty() {
+            continue;
+        }
+        let (admin, place) = (run.people.admin(&tenant).await?, run.things.place(run, &tenant).await?);
+        for row in aws::things::certificates(&run.mender, &admin, &place).await? {
+            if row.status == "ACTIVE" {
+                holders.entry(row.id).or_default().push(tenant.clone());
+            }
+        }
+    }
+    for (certificate, tenants) in holders.into_iter().filter(|(_, tenants)| tenants.len() > 1) {
+        let detail = format!("the certificate {certificate} is active in {}", tenants.join(" and in "));
+        run.shared.broken("one_owner", detail);
     }
     for (mac, tenants) in owners.into_iter().filter(|(_, tenants)| tenants.len() > 1) {
         run.shared.broken("one_owner", format!("the device {mac} is accepted in {}", tenants.join(" and in ")));

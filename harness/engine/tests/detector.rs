@@ -35,7 +35,7 @@ impl Stage {
             admin_email: "pia@provider.test".into(),
             admin_password: PASSWORD.into(),
         };
-        let running = stack.up(&world, &Founding { tenants: vec![provider] }).await.unwrap();
+        let running = stack.up(&world, &Founding { tenants: vec![provider], ..Founding::default() }).await.unwrap();
         let operator = Some((running.operator.clone(), Token::new(&running.operator_token)));
         let mender = Mender::new(world, running.gateway.clone(), operator, Arc::new(Unwatched));
         let surfaces = Mender::surfaces(&Embedded::document()).unwrap();

@@ -9,7 +9,7 @@ mod describe;
 mod population;
 mod rows;
 
-pub use population::{PlannedDevice, Population, canary};
+pub use population::{PlannedDevice, PlannedPublishes, Population, canary};
 pub use rows::{Orders, plans};
 
 use fleetproof_claims::model::{Compiled, Surfaces};

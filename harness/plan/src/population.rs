@@ -1,6 +1,6 @@
 //! Who takes part: every device of every group, and who belongs to which selection.
 
-use fleetproof_language::{Located, Scenario, Selection};
+use fleetproof_language::{Located, Protocol, Publishes, Scenario, Selection};
 use fleetproof_world::Seeds;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngCore};
@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// How often a device asks for updates when the scenario does not say.
 const DEFAULT_POLL: Duration = Duration::from_secs(5);
+
+/// The version of devices whose scenario does not say: nothing that it claims depends on it.
+const UNTOLD: &str = "0.0";
 
 /// How long a device takes to boot when the scenario does not say.
 const DEFAULT_BOOT: Duration = Duration::from_secs(1);
@@ -22,6 +25,10 @@ pub struct PlannedDevice {
     pub group: String,
     /// Whose it is.
     pub tenant: String,
+    /// What it speaks.
+    pub speaks: Protocol,
+    /// What it says by itself.
+    pub publishes: Option<PlannedPublishes>,
     /// The version it runs at the start.
     pub runs: String,
     /// How often it asks for updates.
@@ -40,6 +47,30 @@ pub struct PlannedDevice {
     pub bandwidth: Option<u64>,
     /// What it shows at the door.
     pub identity: BTreeMap<String, String>,
+}
+
+/// What a device says by itself, every so often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedPublishes {
+    /// Below the device's own prefix.
+    pub topic: String,
+    /// How often.
+    pub every: Duration,
+    /// Bytes.
+    pub size: usize,
+    /// Whether it is sent until it is acknowledged.
+    pub at_least_once: bool,
+}
+
+impl PlannedPublishes {
+    fn of(publishes: &Publishes) -> Self {
+        Self {
+            topic: publishes.topic.value.clone(),
+            every: publishes.every.value,
+            size: usize::try_from(publishes.size.value).unwrap_or(usize::MAX),
+            at_least_once: publishes.qos.as_ref().is_none_or(|qos| qos.value > 0),
+        }
+    }
 }
 
 /// All devices, and every name that stands for some of them.
@@ -76,7 +107,9 @@ impl Population {
                     name,
                     group: group.value.clone(),
                     tenant: devices.tenant.value.clone(),
-                    runs: devices.runs.value.clone(),
+                    speaks: devices.speaks.value,
+                    publishes: devices.publishes.as_ref().map(|publishes| PlannedPublishes::of(publishes)),
+                    runs: devices.runs.as_ref().map_or_else(|| UNTOLD.to_owned(), |runs| runs.value.clone()),
                     poll,
                     jitter: devices.jitter.as_ref().map_or(0, |jitter| jitter.value),
                     boot_time: devices.boot_time.as_ref().map_or(DEFAULT_BOOT, |boot_time| boot_time.value),

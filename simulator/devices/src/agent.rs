@@ -138,7 +138,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
             tokio::select! {
                 biased;
                 order = orders.recv(), if is_commanded => match order {
-                    Some(Order::Knock) => continue,
+                    Some(Order::Knock | Order::Ping) => continue,
                     Some(Order::Retire) => return { Box::pin(self.retire()).await; Ok(()) },
                     None => is_commanded = false,
                 },

@@ -87,6 +87,9 @@ impl DeviceConfig {
 pub enum Order {
     /// Show the identity at once, then at every poll until accepted; from then on poll.
     Knock,
+    /// Give a sign of life and see whether it is answered, without waiting for the next one that is due. Who polls has one
+    /// with every poll, and needs no other.
+    Ping,
     /// Poll a last time, then be silent for ever.
     Retire,
 }

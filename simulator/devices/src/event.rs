@@ -23,6 +23,11 @@ pub enum DeviceEvent {
         /// Since when it had asked, in µs on the world's clock: what the platform answered it decided no earlier.
         asked: u64,
     },
+    /// What it said was answered (MQTT; routine): a round trip.
+    Answered {
+        /// Since when it had asked, in µs on the world's clock.
+        asked: u64,
+    },
     /// The token that it had is not taken any more; it shows its identity again.
     TokenRefused,
     /// It could not reach the platform.

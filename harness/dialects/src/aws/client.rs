@@ -2,10 +2,10 @@
 //! hears by MQTT. Every answer is handed out as it is.
 
 use bytes::{Bytes, BytesMut};
-use fleetproof_wire::mqtt::packet::{
-    ConnAck, Connect, Disconnect, Packet, Publish, Qos, Subscription, Version,
-};
-use fleetproof_wire::mqtt::{Codec, Event, Session};
+pub use fleetproof_wire::mqtt::packet::{Connect, Publish, Qos, Subscription, Version};
+use fleetproof_wire::mqtt::packet::{ConnAck, Disconnect, Packet};
+use fleetproof_wire::mqtt::session::Event;
+use fleetproof_wire::mqtt::{Codec, Session};
 use fleetproof_world::tls::TlsClient;
 use fleetproof_world::{Name, Stamp, Stream, World};
 use std::collections::VecDeque;

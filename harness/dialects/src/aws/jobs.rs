@@ -38,6 +38,15 @@ pub struct JobSpec {
     pub abort: Option<(f64, u32)>,
 }
 
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRow {
+    /// `SCHEDULED`, `IN_PROGRESS`, `COMPLETED`, `CANCELED`, `DELETION_IN_PROGRESS`.
+    pub status: String,
+    /// What whoever canceled it gave as the reason.
+    pub reason: Option<String>,
+}
+
 /// One attempt of a job on one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
@@ -105,22 +114,34 @@ pub async fn create(mender: &Mender, by: &Session, place: &Place, id: &str, spec
     ask(mender, by, "PUT", &place.path(&format!("/jobs/{id}")), Some(&spec.body())).await.map(drop)
 }
 
-/// Ends a job before its time: who has not begun does not begin.
+/// Ends a job before its time, with what its devices have begun. `reason`: a word, which the platform tells again.
 ///
 /// # Errors
 /// As the platform refuses it: 409 when it has ended.
-pub async fn cancel(mender: &Mender, by: &Session, place: &Place, id: &str) -> Result<()> {
-    ask(mender, by, "PUT", &place.path(&format!("/jobs/{id}/cancel")), Some(&json!({}))).await.map(drop)
+pub async fn cancel(mender: &Mender, by: &Session, place: &Place, id: &str, reason: &str) -> Result<()> {
+    let path = place.path(&format!("/jobs/{id}/cancel?force=true"));
+    ask(mender, by, "PUT", &path, Some(&json!({ "reasonCode": reason }))).await.map(drop)
 }
 
-/// A job's status: `SCHEDULED`, `IN_PROGRESS`, `COMPLETED`, `CANCELED`; `None` when there is none.
+/// How far a job is.
+///
+/// # Errors
+/// Refused with 404 when there is none.
+pub async fn describe(mender: &Mender, by: &Session, place: &Place, id: &str) -> Result<JobRow> {
+    let body = ask(mender, by, "GET", &place.path(&format!("/jobs/{id}")), None).await?.json().unwrap_or_default();
+    let job = body.get("job").cloned().unwrap_or_default();
+    let reason = Some(text(&job, "reasonCode")).filter(|reason| !reason.is_empty());
+    Ok(JobRow { status: text(&job, "status"), reason })
+}
+
+/// Whether a job is there.
 ///
 /// # Errors
 /// As every verb.
-pub async fn status(mender: &Mender, by: &Session, place: &Place, id: &str) -> Result<Option<String>> {
-    match ask(mender, by, "GET", &place.path(&format!("/jobs/{id}")), None).await {
-        Ok(answer) => Ok(answer.json().and_then(|body| body.pointer("/job/status")?.as_str().map(str::to_owned))),
-        Err(error) if error.status() == Some(404) => Ok(None),
+pub async fn is_there(mender: &Mender, by: &Session, place: &Place, id: &str) -> Result<bool> {
+    match describe(mender, by, place, id).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.status() == Some(404) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -172,7 +193,7 @@ mod tests {
             timeout: Some(5),
             abort: Some((25.0, 10)),
         };
-        insta::assert_json_snapshot!(spec.body());
+        insta::assert_snapshot!(format!("{:#}", spec.body()));
         let plain = JobSpec { rate: Some(60), ..JobSpec::default() };
         assert_eq!(plain.body()["jobExecutionsRolloutConfig"], json!({ "maximumPerMinute": 60 }));
     }

@@ -1,10 +1,10 @@
 //! `acknowledged`: all that the platform answered with yes is there, read back by its owner.
 
-use super::platform_view;
 use crate::proof::{Proof, Seen};
 use crate::record::Seq;
 use crate::run::{Result, Run};
 use crate::shared::Change;
+use fleetproof_dialects::aws;
 use fleetproof_language::Located;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -171,25 +171,47 @@ async fn devices(run: &Run, tenant: &str, gone: &mut Vec<(Seq, String)>, kept: &
             (false, seq) => gone.push((seq.unwrap_or(0), format!("`{name}` was let in, and is not in any more"))),
         }
     }
+    things(run, tenant, gone, kept).await?;
     for (name, deployed) in run.deployments.all() {
-        let Some(id) = deployed.ids.get(tenant) else { continue };
-        let statuses = platform_view::statuses(run, &name).await?;
-        for (device, shown) in statuses.iter().filter(|(device, _)| run.tenant_of(**device) == tenant) {
-            let told = run.shared.record(|record| {
-                let update = record.devices[*device as usize].heard_of(id)?;
-                let noted = update.reports.iter().rev().find(|(_, answer, _)| (200..300).contains(answer))?;
-                Some((noted.0.clone(), noted.2))
-            });
-            match told {
-                Some((status, seq)) if is_kept(&status, shown) => kept.push(seq),
-                Some((status, seq)) => {
-                    let device = run.name_of(*device);
-                    gone.push((
-                        seq,
-                        format!("`{device}` reported `{status}` of `{name}`, the platform shows `{shown}`"),
-                    ));
+        for (whose, id) in deployed.ids.iter().filter(|(whose, _)| whose.tenant == tenant) {
+            for (device, part) in whose.parts(run, &admin, id, &deployed.devices).await? {
+                let told = run.shared.record(|record| {
+                    let update = record.devices[device as usize].heard_of(id)?;
+                    let noted = update.reports.iter().rev().find(|(_, answer, _)| (200..300).contains(answer))?;
+                    Some((noted.0.clone(), noted.2))
+                });
+                let Some((status, seq)) = told else { continue };
+                if is_kept(&status, &part.status) {
+                    kept.push(seq);
+                    continue;
                 }
-                None => {}
+                let (device, shown) = (run.name_of(device), part.status);
+                let text = format!("`{device}` reported `{status}` of `{name}`, the platform shows `{shown}`");
+                gone.push((seq, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Devices that speak MQTT: the certificates that were registered are there, and let them in.
+async fn things(run: &Run, tenant: &str, gone: &mut Vec<(Seq, String)>, kept: &mut Vec<Seq>) -> Result<()> {
+    let inside = run.things.inside(run, tenant);
+    if inside.is_empty() {
+        return Ok(());
+    }
+    let (admin, place) = (run.people.admin(tenant).await?, run.things.place(run, tenant).await?);
+    let rows = aws::things::certificates(&run.mender, &admin, &place).await?;
+    let active: BTreeSet<String> =
+        rows.into_iter().filter(|row| row.status == "ACTIVE").map(|row| row.id).collect();
+    for device in inside {
+        let seq = run.shared.record(|record| record.devices[device as usize].authenticated.map(|(_, seq)| seq));
+        let is_there = run.things.certificate(device).is_some_and(|certificate| active.contains(&certificate));
+        match (is_there || run.barred.contains_key(&device), seq) {
+            (true, seq) => kept.extend(seq),
+            (false, seq) => {
+                let text = format!("`{}` was let in, and its certificate does not let it in any more", run.name_of(device));
+                gone.push((seq.unwrap_or(0), text));
             }
         }
     }

@@ -16,7 +16,7 @@ pub(super) async fn look(run: &Run, tenants: &[Located<String>], began: Stamp) -
         signs.extend(devices(run, tenant, began));
         signs.extend(deployments(run, tenant, began));
         if signs.is_empty() {
-            let devices = run.inside(tenant).len();
+            let devices = run.inside(tenant).len() + run.things.inside(run, tenant).len();
             let text = format!("`{}` goes on: its admin is served everywhere, its {devices} devices are", tenant.value);
             evidence.push(run.shared.emit("engine", None, What::Note { text }));
         }
@@ -52,10 +52,13 @@ async fn owner(run: &Run, tenant: &str) -> Result<Vec<String>> {
 
 /// Its devices that had no round trip since.
 fn devices(run: &Run, tenant: &str, began: Stamp) -> Vec<String> {
+    let things = run.things.inside(run, tenant);
+    run.ask_for_signs(&things, began);
     let accepted = run.inside(tenant);
     run.shared.record(|record| {
         accepted
             .iter()
+            .chain(&things)
             .filter_map(|device| {
                 let seen = &record.devices[*device as usize];
                 if seen.served.is_some_and(|served| served >= began) {
@@ -79,12 +82,15 @@ fn deployments(run: &Run, tenant: &str, began: Stamp) -> Vec<String> {
     let running = deployments.into_iter().filter(|(_, deployed)| deployed.aborted.is_none());
     running
         .filter_map(|(name, deployed)| {
-            let id = deployed.ids.get(tenant)?;
-            let members = deployed.devices.iter().filter(|device| run.tenant_of(**device) == tenant);
-            let open = run.shared.record(|record| {
-                stands_still(members.map(|device| record.devices[*device as usize].heard_of(id)), began)
+            let mine = deployed.ids.iter().filter(|(whose, _)| whose.tenant == tenant);
+            let open = mine.filter_map(|(whose, id)| {
+                let members = deployed.devices.iter().filter(|device| whose.has(run, **device));
+                run.shared.record(|record| {
+                    stands_still(members.map(|device| record.devices[*device as usize].heard_of(id)), began)
+                })
             });
-            open.map(|open| format!("`{name}` stands still in `{tenant}`: {open} devices have not ended it"))
+            let open: usize = open.sum();
+            (open > 0).then(|| format!("`{name}` stands still in `{tenant}`: {open} devices have not ended it"))
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 use crate::lookups;
 use crate::proof::{Proof, Seen};
 use crate::run::{Result, Run};
+use crate::things::is_thing;
 use fleetproof_language::Located;
 
 /// Repeats the look-ups that found each device before it went.
@@ -18,7 +19,8 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>], tenant: &str) -
             wrong.push(format!("`{name}` was never decommissioned"));
             continue;
         };
-        if !gone.found.contains("credentials") || !gone.found.contains("devices") {
+        let known = if is_thing(run, *device) { "thing" } else { "devices" };
+        if !gone.found.contains("credentials") || !gone.found.contains(known) {
             unknown.push(format!("`{name}` was not found before, so that it is not found now proves nothing"));
             continue;
         }

@@ -8,6 +8,7 @@ mod audit;
 mod barred;
 mod call_rate;
 mod counts;
+mod delivery;
 mod forgotten;
 mod isolation;
 mod neighbour;
@@ -77,6 +78,10 @@ pub(crate) async fn after_a_failure(run: &Run, expect: &Located<Expect>) -> Resu
     for claim in &expect.claims {
         match &claim.value {
             Claim::Untouched { deployment, .. } if run.deployments.contains_key(&deployment.value) => {
+                let now = run.shared.now();
+                judged.push(on_the_record(run, claim, now).await?);
+            }
+            Claim::Delivery { .. } => {
                 let now = run.shared.now();
                 judged.push(on_the_record(run, claim, now).await?);
             }
@@ -160,6 +165,10 @@ async fn on_the_record(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Re
     loop {
         let seen = match &claim.value {
             Claim::Untouched { devices, deployment } => untouched::look(run, devices, deployment),
+            Claim::Delivery { devices, lost, duplicated } => {
+                let (lost, duplicated) = (lost.value.into(), duplicated.value.into());
+                delivery::judge(run, devices, lost, duplicated, deadline).await?
+            }
             Claim::Acknowledged { tenants, lost } => acknowledged::attempt(run, tenants, lost.value).await?,
             Claim::Neighbour { measure, baseline, p99, lost, errors } => {
                 let errors = errors.as_ref().map_or(0, |errors| errors.value);
@@ -205,6 +214,7 @@ async fn look(run: &Run, claim: &Claim, began: Stamp, last: bool) -> Result<Seen
         }
         Claim::Audit { tenants } => audit::look(run, tenants).await,
         Claim::Untouched { .. }
+        | Claim::Delivery { .. }
         | Claim::Acknowledged { .. }
         | Claim::Isolation { .. }
         | Claim::Access { .. }

@@ -8,6 +8,7 @@ use fleetproof_world::Stamp;
 /// Each device was let in, and had a round trip after the `expect` began.
 pub(super) fn look(run: &Run, devices: &[Located<String>], began: Stamp) -> Seen {
     let devices = run.devices(devices);
+    run.ask_for_signs(&devices, began);
     let (mut wrong, mut evidence) = (Vec::new(), Vec::new());
     run.shared.record(|record| {
         for device in &devices {

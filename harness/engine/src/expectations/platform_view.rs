@@ -1,14 +1,28 @@
 //! What the platform says of devices: their versions, and what became of deployments on them.
 
 use crate::run::{Result, Run};
+use crate::things::by_tongue;
 use fleetproof_devices::VERSION_PROVIDE;
+use fleetproof_dialects::aws;
 use fleetproof_dialects::mender::devices::InventoryRow;
 use std::collections::BTreeMap;
 
-/// Device → version, as the inventories of the devices' tenants have it.
+/// Device → version, as the devices' tenants are shown it: from inventories, and from shadows.
 pub(super) async fn versions(run: &Run, devices: &[u32]) -> Result<BTreeMap<u32, String>> {
     let mut versions = BTreeMap::new();
-    for (tenant, devices) in run.by_tenant(devices) {
+    let (polling, things) = by_tongue(run, devices);
+    for (tenant, devices) in run.by_tenant(&things) {
+        let (admin, place) = (run.people.admin(&tenant).await?, run.things.place(run, &tenant).await?);
+        let rows = aws::things::search(&run.mender, &admin, &place, "*").await?;
+        let told: BTreeMap<String, String> =
+            rows.into_iter().filter_map(|row| Some((row.name, row.version?))).collect();
+        for device in devices {
+            if let Some(version) = told.get(&run.name_of(device)) {
+                versions.insert(device, version.clone());
+            }
+        }
+    }
+    for (tenant, devices) in run.by_tenant(&polling) {
         let admin = run.people.admin(&tenant).await?;
         let by_id: BTreeMap<String, InventoryRow> =
             run.mender.inventories(&admin).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
@@ -40,20 +54,10 @@ fn version(row: &InventoryRow) -> Option<String> {
 pub(super) async fn statuses(run: &Run, name: &str) -> Result<BTreeMap<u32, String>> {
     let mut statuses = BTreeMap::new();
     let Some(deployed) = run.deployments.get(name) else { return Ok(statuses) };
-    for (tenant, id) in &deployed.ids {
-        let admin = run.people.admin(tenant).await?;
-        let by_id: BTreeMap<String, String> = run
-            .mender
-            .deployment_devices(&admin, id)
-            .await?
-            .into_iter()
-            .map(|row| (row.device_id, row.status))
-            .collect();
-        for device in deployed.devices.iter() {
-            if let Some(status) = run.id_of(*device).and_then(|id| by_id.get(&id)) {
-                statuses.insert(*device, status.clone());
-            }
-        }
+    for (whose, id) in &deployed.ids {
+        let admin = run.people.admin(&whose.tenant).await?;
+        let parts = whose.parts(run, &admin, id, &deployed.devices).await?;
+        statuses.extend(parts.into_iter().map(|(device, part)| (device, part.status)));
     }
     Ok(statuses)
 }

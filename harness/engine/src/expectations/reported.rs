@@ -28,8 +28,8 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>], last: bool) -> 
             stop_by_themselves.extend(deployed.ids.values().cloned());
         }
         let statuses = platform_view::statuses(run, &name).await?;
-        for (tenant, id) in deployed.ids {
-            for device in deployed.devices.iter().filter(|device| run.tenant_of(**device) == tenant) {
+        for (whose, id) in deployed.ids {
+            for device in deployed.devices.iter().filter(|device| whose.has(run, **device)) {
                 shown.insert((*device, id.clone()), (name.clone(), statuses.get(device).cloned()));
             }
         }

@@ -3,6 +3,7 @@
 use super::platform_view;
 use crate::proof::{Proof, Seen};
 use crate::record::DeviceRecord;
+use crate::rollouts::Whose;
 use crate::run::{Result, Run};
 use fleetproof_language::Located;
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>], deployment: &st
     run.shared.record(|record| {
         for device in &devices {
             let seen = &record.devices[*device as usize];
-            let id = deployed.ids.get(run.tenant_of(*device)).map_or("", String::as_str);
+            let id = deployed.ids.get(&Whose::of(run, *device)).map_or("", String::as_str);
             match missing_link(seen, id, version) {
                 Some(missing) => drop(wrong.insert(*device, format!("`{}` {missing}", run.name_of(*device)))),
                 None => {

@@ -3,6 +3,7 @@
 
 use crate::proof::{Proof, Seen};
 use crate::record::{DeviceRecord, Update};
+use crate::rollouts::Whose;
 use crate::run::{Deployed, Pace, Result, Run};
 use crate::steps::artifact;
 use fleetproof_claims::rollout::{
@@ -22,10 +23,11 @@ pub(super) async fn look(run: &Run, deployment: &str, ended: RolloutEnd) -> Resu
     let end = if ended == RolloutEnd::Finished { End::Finished } else { End::Aborted };
     let image = artifact(run, &deployed.artifact)?.image;
     let (mut all, mut told) = (Finding::default(), Vec::new());
-    for (tenant, id) in &deployed.ids {
-        let shown = shown(run, &deployed, tenant, id, ended).await?;
+    for (whose, id) in &deployed.ids {
+        let tenant = &whose.tenant;
+        let shown = shown(run, &deployed, whose, id, ended).await?;
         let state = shown.state.clone();
-        let part = part(run, &deployed, tenant, id, &image, shown);
+        let part = part(run, &deployed, whose, id, &image, shown);
         let begun = part.devices.iter().filter(|device| !device.offers.is_empty()).count();
         let whose = if deployed.ids.len() > 1 { format!(" in `{tenant}`") } else { String::new() };
         told.push(format!("it is {state}{whose}: {begun} of {} devices were told", part.devices.len()));
@@ -40,19 +42,14 @@ pub(super) async fn look(run: &Run, deployment: &str, ended: RolloutEnd) -> Resu
 }
 
 /// What the platform shows; of single devices only once it has ended, since until then they move.
-async fn shown(run: &Run, deployed: &Deployed, tenant: &str, id: &str, ended: RolloutEnd) -> Result<Shown> {
-    let admin = run.people.admin(tenant).await?;
+async fn shown(run: &Run, deployed: &Deployed, whose: &Whose, id: &str, ended: RolloutEnd) -> Result<Shown> {
+    let admin = run.people.admin(&whose.tenant).await?;
     let asked = run.shared.now();
-    let pace = run.mender.pace(&admin, id).await?;
+    let pace = whose.state(run, &admin, id).await?;
     let mut devices = BTreeMap::new();
     if pace.state == ended.word() {
-        let names: BTreeMap<String, String> =
-            deployed.devices.iter().filter_map(|device| Some((run.id_of(*device)?, run.name_of(*device)))).collect();
-        for row in run.mender.deployment_devices(&admin, id).await? {
-            if let Some(name) = names.get(&row.device_id) {
-                devices.insert(name.clone(), (row.status, row.attempts));
-            }
-        }
+        let parts = whose.parts(run, &admin, id, &deployed.devices).await?;
+        devices.extend(parts.into_iter().map(|(device, part)| (run.name_of(device), (part.status, part.attempts))));
     }
     Ok(Shown { at: run.since(asked), state: pace.state, stopped_by: pace.aborted_by, devices })
 }
@@ -62,9 +59,9 @@ const fn when((asked, answered): (Stamp, Stamp)) -> When {
 }
 
 /// A tenant's part of the deployment, as its devices saw it.
-fn part(run: &Run, deployed: &Deployed, tenant: &str, id: &str, image: &Image, shown: Shown) -> Rollout {
-    let Pace { made, first, pauses, stopped } = deployed.paces.get(tenant).cloned().unwrap_or_default();
-    let members = deployed.devices.iter().filter(|device| run.tenant_of(**device) == tenant);
+fn part(run: &Run, deployed: &Deployed, whose: &Whose, id: &str, image: &Image, shown: Shown) -> Rollout {
+    let Pace { made, first, pauses, stopped } = deployed.paces.get(whose).cloned().unwrap_or_default();
+    let members = deployed.devices.iter().filter(|device| whose.has(run, **device));
     let devices = run.shared.record(|record| {
         let device = |index: &u32| {
             let seen = record.devices.get(*index as usize)?;

@@ -13,29 +13,30 @@ pub(crate) async fn abort(run: &Run, step: &Located<Abort>) -> Result<Ending> {
     let deployed = run.deployments.get(name);
     let deployed = deployed.ok_or_else(|| Stop::Failed(format!("`{name}` was never deployed")))?;
     let mut parts = Vec::new();
-    for (tenant, id) in &deployed.ids {
+    for (whose, id) in &deployed.ids {
+        let tenant = &whose.tenant;
         let admin = run.people.admin(tenant).await?;
         let by = actors::acting(run, &step.outcome, Default::AdminOf(tenant)).await?;
         let asked = run.shared.now();
-        let answer = run.mender.abort(&by, id).await;
+        let answer = whose.abort(run, &by, id).await?;
         let when = run.since(asked);
-        let statuses = run.mender.deployment_devices(&admin, id).await?;
-        let moving = statuses.iter().find(|device| !is_terminal(&device.status));
+        let shown = whose.parts(run, &admin, id, &deployed.devices).await?;
+        let moving = shown.iter().find(|(_, part)| !is_terminal(&part.status));
         let result = match (answer, moving) {
             (Ok(()), None) => {
                 run.deployments.change(|all| {
-                    if let Some(pace) = all.get_mut(name).and_then(|deployed| deployed.paces.get_mut(tenant)) {
+                    if let Some(pace) = all.get_mut(name).and_then(|deployed| deployed.paces.get_mut(whose)) {
                         pace.stopped = Some(when);
                     }
                 });
                 Ok(())
             }
-            (Ok(()), Some(device)) => {
+            (Ok(()), Some((device, part))) => {
                 return Ok(Ending::failed(format!(
-                    "`{}` asked `Abort Deployment` for `{name}` in `{tenant}`, the platform said yes, and device {} is still `{}`",
+                    "`{}` asked for `{name}` to be aborted in `{tenant}`, the platform said yes, and `{}` is still `{}`",
                     by.who(),
-                    device.device_id,
-                    device.status
+                    run.name_of(*device),
+                    part.status
                 )));
             }
             (Err(error), _) => Err(refusals::read(error)?),

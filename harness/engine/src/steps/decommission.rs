@@ -5,6 +5,8 @@ use crate::actors::{self, Default};
 use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
 use crate::run::{Gone, Result, Run, Stop};
+use crate::things::is_thing;
+use fleetproof_dialects::aws;
 use fleetproof_journal::What;
 use fleetproof_language::{ByDevices, Located};
 use std::collections::BTreeSet;
@@ -19,17 +21,25 @@ pub(crate) async fn decommission(run: &Run, step: &Located<ByDevices>) -> Result
         let by = actors::acting(run, &step.outcome, Default::AdminOf(&tenant)).await?;
         for device in devices {
             let name = run.name_of(device);
-            let Some(id) = run.id_of(device) else {
+            let id = if is_thing(run, device) { run.things.certificate(device) } else { run.id_of(device) };
+            let Some(id) = id else {
                 return Err(Stop::Failed(format!(
                     "the platform never knew `{name}`: there is nothing to decommission"
                 )));
             };
             let found = crate::lookups::found(run, &admin, device, &id).await?;
-            let result = match run.mender.decommission(&by, &id).await {
+            let answer = if is_thing(run, device) {
+                let place = run.things.place(run, &tenant).await?;
+                aws::things::forget(&run.mender, &by, &place, &name, &id).await
+            } else {
+                run.mender.decommission(&by, &id).await
+            };
+            let result = match answer {
                 Ok(()) => {
                     let text = format!("`{name}` decommissioned; before, it was found in {}", list(&found));
                     let seq = run.shared.emit("engine", None, What::Note { text });
                     run.let_go(&tenant, device);
+                    run.things.forget(device);
                     let before = Gone { tenant: tenant.clone(), id, found, seq };
                     run.gone.change(|gone| gone.entry(device).or_default().push(before));
                     run.fleet.retire(device);

@@ -1,14 +1,16 @@
 //! `deploy`: one deployment per tenant, all under one name.
 
-use super::pace;
+use super::{job, pace};
 use crate::actors::{self, Default};
 use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
 use crate::release;
+use crate::rollouts::Whose;
 use crate::run::{Deployed, Pace, Result, Run, Stop};
+use fleetproof_dialects::aws::jobs;
 use fleetproof_dialects::mender::updates::{ArtifactSpec, Image, Target};
 use fleetproof_journal::What;
-use fleetproof_language::{Deploy, Located, Target as Continuous};
+use fleetproof_language::{Deploy, Located, Protocol, Target as Continuous};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -28,39 +30,45 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
     if pace::is_paced(&rules) {
         run.shared.keep_polls_in_vain();
     }
-    for (tenant, members) in run.by_tenant(&devices) {
-        let by = actors::acting(run, &step.outcome, Default::AdminOf(&tenant)).await?;
+    for (whose, members) in Whose::sort(run, &devices) {
+        let tenant = &whose.tenant;
+        let by = actors::acting(run, &step.outcome, Default::AdminOf(tenant)).await?;
         let place = (tenant.clone(), step.artifact.value.clone());
         if !run.uploaded.contains_key(&place) {
-            let admin = run.people.admin(&tenant).await?;
+            let admin = run.people.admin(tenant).await?;
             let id = run.mender.upload(&admin, &spec).await?;
             run.uploaded.insert(place, id);
         }
-        let target = match &group {
-            _ if is_continuous => Target::Filter(pace::search(run, &by, &step.name, &members).await?),
-            Some(group) => Target::Group(group.clone()),
-            None => Target::Devices(members.iter().map(|device| known(run, *device)).collect::<Result<_>>()?),
-        };
         let asked = run.shared.now();
-        let result = match run.mender.deploy(&by, &step.name, &spec.name, &target, &body).await {
+        let made = if whose.speaks == Protocol::Mqtt {
+            let file = run.uploaded.get(&(tenant.clone(), step.artifact.value.clone())).unwrap_or_default();
+            job::make(run, step, &by, &members, group.as_deref(), (&file, &version), &rules).await?
+        } else {
+            let target = match &group {
+                _ if is_continuous => Target::Filter(pace::search(run, &by, &step.name, &members).await?),
+                Some(group) => Target::Group(group.clone()),
+                None => Target::Devices(members.iter().map(|device| known(run, *device)).collect::<Result<_>>()?),
+            };
+            run.mender.deploy(&by, &step.name, &spec.name, &target, &body).await
+        };
+        let result = match made {
             Ok(id) => {
-                ids.insert(tenant.clone(), id);
-                let inside = run.inside(&tenant);
-                let first = members.iter().filter(|device| inside.contains(device)).count() as u64;
-                paces.insert(tenant.clone(), Pace { made: run.since(asked), first, ..Pace::default() });
+                let first = members.iter().filter(|device| is_in(run, &whose, **device)).count() as u64;
+                let pace = Pace { made: run.since(asked), first, ..Pace::default() };
                 reached.extend(members);
+                paces.insert(whose.clone(), pace);
+                ids.insert(whose.clone(), id);
                 Ok(())
             }
             Err(error) => {
                 let mut no = refusals::read(error)?;
-                let admin = run.people.admin(&tenant).await?;
-                if run.mender.deployments(&admin).await?.iter().any(|row| row.name == step.name.value) {
+                if is_listed(run, step, &whose).await? {
                     no.done_anyway = Some("the deployment is listed".to_owned());
                 }
                 Err(no)
             }
         };
-        parts.push(Part { name: tenant, result });
+        parts.push(Part { name: tenant.clone(), result });
     }
     let text = format!("`{}` brings {version} to {} devices", step.name.value, reached.len());
     let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
@@ -79,6 +87,24 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
     run.deployments.insert(step.name.value.clone(), deployed);
     refusals::note(run, "deploy", &parts, step.span, &step.outcome);
     Ok(judge(&step.outcome, &parts, "deployments made"))
+}
+
+/// Whether the platform has let a device in.
+fn is_in(run: &Run, whose: &Whose, device: u32) -> bool {
+    match whose.speaks {
+        Protocol::Mender => run.inside(&whose.tenant).contains(&device),
+        Protocol::Mqtt => run.things.certificate(device).is_some(),
+    }
+}
+
+/// Whether the tenant's admin finds the deployment that was refused.
+async fn is_listed(run: &Run, step: &Deploy, whose: &Whose) -> Result<bool> {
+    let admin = run.people.admin(&whose.tenant).await?;
+    if whose.speaks == Protocol::Mqtt {
+        let place = run.things.place(run, &whose.tenant).await?;
+        return Ok(jobs::is_there(&run.mender, &admin, &place, &step.name).await?);
+    }
+    Ok(run.mender.deployments(&admin).await?.iter().any(|row| row.name == step.name.value))
 }
 
 /// The file behind an artifact of the scenario: named as declared there, so that reports can speak of it.

@@ -6,6 +6,7 @@ use crate::outcome::{Ending, Part, judge};
 use crate::refusals;
 use crate::run::{Result, Run, Stop};
 use crate::strain::pace::due_at;
+use crate::things::{by_tongue, is_thing};
 use fleetproof_dialects::mender::devices::DeviceRow;
 use fleetproof_language::{AtTheDoor, ByDevices, Located, Outcome, Rate};
 use fleetproof_world::Stamp;
@@ -17,13 +18,17 @@ const LANES: usize = 8;
 
 /// Knock, be claimed, be served.
 pub(crate) async fn enroll(run: &Run, step: &Located<AtTheDoor>) -> Result<Ending> {
-    let devices = run.devices(&step.devices);
+    let (polling, things) = by_tongue(run, &run.devices(&step.devices));
     let deadline = run.deadline(within(&step.outcome, WITHIN_SLOW));
-    send_to_the_door(run, &devices, step.rate.as_ref(), deadline).await?;
-    let standing = wait_at_the_door(run, &devices, deadline).await?;
-    let parts = let_in(run, &standing, &step.outcome, deadline).await?;
+    let mut parts = run.things.admit(run, &things, &step.outcome).await?;
+    listen(run, &things).await?;
+    let all: Vec<u32> = polling.iter().chain(&things).copied().collect();
+    send_to_the_door(run, &all, step.rate.as_ref(), deadline).await?;
+    let standing = wait_at_the_door(run, &polling, deadline).await?;
+    parts.splice(0..0, let_in(run, &standing, &step.outcome, deadline).await?);
+    wait_at_home(run, &things, deadline).await?;
     let ending = judge(&step.outcome, &parts, "devices enrolled");
-    join_groups(run, &devices).await?;
+    join_groups(run, &all).await?;
     refusals::note(run, "claim", &parts, step.span, &step.outcome);
     Ok(ending)
 }
@@ -31,22 +36,73 @@ pub(crate) async fn enroll(run: &Run, step: &Located<AtTheDoor>) -> Result<Endin
 /// They show their identity and wait.
 pub(crate) async fn knock(run: &Run, step: &Located<AtTheDoor>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
+    let (polling, things) = by_tongue(run, &devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN));
     send_to_the_door(run, &devices, step.rate.as_ref(), deadline).await?;
-    wait_at_the_door(run, &devices, deadline).await?;
+    wait_at_the_door(run, &polling, deadline).await?;
+    wait_to_be_refused(run, &things, deadline).await?;
     Ok(Ending::passed(format!("{} devices wait at the door", devices.len())))
 }
 
 /// "These are ours."
 pub(crate) async fn claim(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
+    let (polling, things) = by_tongue(run, &devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN));
-    let standing = wait_at_the_door(run, &devices, deadline).await?;
-    let parts = let_in(run, &standing, &step.outcome, deadline).await?;
+    let standing = wait_at_the_door(run, &polling, deadline).await?;
+    let mut parts = let_in(run, &standing, &step.outcome, deadline).await?;
+    parts.extend(run.things.admit(run, &things, &step.outcome).await?);
+    listen(run, &things).await?;
+    // Who has dialled already tries again at once, who has not is claimed before its first boot.
+    let dialled: Vec<u32> = things.iter().copied().filter(|device| !run.fleet.is_waiting(*device)).collect();
+    dialled.iter().for_each(|device| run.fleet.call(*device));
+    wait_at_home(run, &dialled, deadline).await?;
     let ending = judge(&step.outcome, &parts, "devices claimed");
     join_groups(run, &devices).await?;
     refusals::note(run, "claim", &parts, step.span, &step.outcome);
     Ok(ending)
+}
+
+/// Whoever is to hear what devices publish listens before they say anything.
+async fn listen(run: &Run, things: &[u32]) -> Result<()> {
+    for (tenant, devices) in run.by_tenant(things) {
+        run.listeners.hear(run, &tenant, &devices).await?;
+    }
+    Ok(())
+}
+
+/// Waits until each device that its account knows was let in.
+async fn wait_at_home(run: &Run, things: &[u32], deadline: Stamp) -> Result<()> {
+    let known: Vec<u32> =
+        things.iter().copied().filter(|device| run.things.certificate(*device).is_some()).collect();
+    loop {
+        let missing = run.shared.record(|record| {
+            known.iter().copied().find(|device| record.devices[*device as usize].authenticated.is_none())
+        });
+        let Some(device) = missing else { return Ok(()) };
+        if run.shared.now() >= deadline {
+            return Err(Stop::Failed(format!("`{}` is known to its account and is not let in", run.name_of(device))));
+        }
+        run.breathe(deadline).await?;
+    }
+}
+
+/// Waits until each device was turned away: nobody knows it yet.
+async fn wait_to_be_refused(run: &Run, things: &[u32], deadline: Stamp) -> Result<()> {
+    loop {
+        let missing = run.shared.record(|record| {
+            let waits = |device: &u32| {
+                let seen = &record.devices[*device as usize];
+                seen.knocked.is_none() && seen.authenticated.is_none()
+            };
+            things.iter().copied().find(waits)
+        });
+        let Some(device) = missing else { return Ok(()) };
+        if run.shared.now() >= deadline {
+            return Err(Stop::Failed(format!("`{}` dialled and has no answer", run.name_of(device))));
+        }
+        run.breathe(deadline).await?;
+    }
 }
 
 /// Tells devices to knock, so many in a time if there is a rate.
@@ -63,6 +119,10 @@ async fn send_to_the_door(run: &Run, devices: &[u32], rate: Option<&Located<Rate
                 )));
             }
             run.pause_until(due).await?;
+        }
+        if is_thing(run, *device) {
+            run.things.dial(run, *device).await?;
+            continue;
         }
         let tenant = run.tenant_of(*device).to_owned();
         let known = run.people.tenant(&tenant);
@@ -184,6 +244,8 @@ async fn refused_stay_outside(run: &Run, tenant: &str, parts: &mut [Part]) -> Re
 
 /// Puts accepted devices into those selections that are groups on the platform too.
 async fn join_groups(run: &Run, devices: &[u32]) -> Result<()> {
+    let (devices, things) = by_tongue(run, devices);
+    run.things.join_groups(run, &things).await?;
     for group in run.plan.population.groups.clone() {
         let members = run.plan.population.named.get(&group).cloned().unwrap_or_default();
         let joining: Vec<u32> =

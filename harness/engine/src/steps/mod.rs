@@ -7,6 +7,7 @@ mod deploy;
 mod door;
 pub(crate) mod fault;
 pub(crate) mod http;
+mod job;
 mod onboard;
 mod pace;
 mod people;

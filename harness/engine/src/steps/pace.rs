@@ -8,7 +8,7 @@ use fleetproof_claims::rollout::{Growth, Phase, Rate, Rules, Threshold};
 use fleetproof_dialects::mender::Session;
 use fleetproof_dialects::mender::pace::{GrowthSpec, PaceSpec, PhaseSpec};
 use fleetproof_journal::What;
-use fleetproof_language::{ByDeployment, Counting, Deploy, Located, RetryOn};
+use fleetproof_language::{ByDeployment, Counting, Deploy, Located, Protocol, RetryOn};
 use fleetproof_world::{Clock, Stamp};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -111,7 +111,14 @@ async fn set(run: &Run, step: &Located<ByDeployment>, paused: bool) -> Result<En
     let deployed = run.deployments.get(name);
     let deployed = deployed.ok_or_else(|| Stop::Failed(format!("`{name}` was never deployed")))?;
     let mut parts = Vec::new();
-    for (tenant, id) in &deployed.ids {
+    for (whose, id) in &deployed.ids {
+        let tenant = &whose.tenant;
+        if whose.speaks == Protocol::Mqtt {
+            return Err(Stop::Failed(format!(
+                "a job of AWS's cannot stand still: `{name}` goes to devices of `{tenant}` that speak mqtt, and only those \
+                 that speak mender can be told to wait"
+            )));
+        }
         let admin = run.people.admin(tenant).await?;
         let by = actors::acting(run, &step.outcome, Default::AdminOf(tenant)).await?;
         let before = run.mender.pace(&admin, id).await?;
@@ -130,7 +137,7 @@ async fn set(run: &Run, step: &Located<ByDeployment>, paused: bool) -> Result<En
             }
             Ok(()) => {
                 run.deployments.change(|all| {
-                    let pace = all.get_mut(name).and_then(|deployed| deployed.paces.get_mut(tenant));
+                    let pace = all.get_mut(name).and_then(|deployed| deployed.paces.get_mut(whose));
                     if let Some(pace) = pace {
                         match pace.pauses.last_mut().filter(|(_, went_on)| went_on.is_none()) {
                             Some((_, went_on)) if !paused => *went_on = Some(when),

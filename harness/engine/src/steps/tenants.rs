@@ -24,7 +24,7 @@ pub(crate) async fn suspend(run: &Run, step: &Located<ByTenants>) -> Result<Endi
                 let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
                 let since = run.shared.now();
                 run.people.suspend(tenant);
-                for device in run.inside(tenant) {
+                for device in run.all_inside(tenant) {
                     run.barred.insert(device, Barred { since, seq });
                 }
                 if let Some(open) = still_opens(run, &admin).await? {
@@ -50,7 +50,7 @@ pub(crate) async fn resume(run: &Run, step: &Located<ByTenants>) -> Result<Endin
                 let text = format!("`{}` is resumed", tenant.value);
                 run.shared.emit("engine", run.place(step.span), What::Note { text });
                 run.people.resume(tenant);
-                for device in run.inside(tenant) {
+                for device in run.all_inside(tenant) {
                     run.barred.remove(&device);
                 }
                 run.people.admin(tenant).await?;
@@ -81,7 +81,7 @@ pub(crate) async fn remove(run: &Run, step: &Located<ByTenants>) -> Result<Endin
         }
         let link = if is_open { link_of(run, tenant).await? } else { None };
         let admin = run.people.tenant(tenant).map(|known| known.admin).unwrap_or_default();
-        let devices: BTreeSet<u32> = run.inside(tenant);
+        let devices: BTreeSet<u32> = run.all_inside(tenant);
         let result = match run.mender.remove_tenant(&by, &at.id).await {
             Ok(()) => {
                 let file = if link.is_some() { ", a file" } else { "" };

@@ -36,11 +36,11 @@ async fn until_state(run: &Run, state: &InState) -> Result<Ending> {
     let deadline = run.deadline(state.within.as_ref().map_or(WITHIN, |within| within.value));
     loop {
         let mut other = None;
-        for (tenant, id) in &deployed.ids {
-            let admin = run.people.admin(tenant).await?;
-            let shown = run.mender.pace(&admin, id).await?.state;
+        for (whose, id) in &deployed.ids {
+            let admin = run.people.admin(&whose.tenant).await?;
+            let shown = whose.state(run, &admin, id).await?.state;
             if shown != due.word() {
-                other = Some(format!("`{name}` is {shown} in `{tenant}`"));
+                other = Some(format!("`{name}` is {shown} in `{}`", whose.tenant));
             }
         }
         let Some(other) = other else { return Ok(Ending::passed(format!("`{name}` is {due}"))) };
@@ -62,10 +62,10 @@ async fn until_progress(run: &Run, progress: &Progress) -> Result<Ending> {
     let due = (whole as u64 * u64::from(progress.at_least.value)).div_ceil(1_000_000);
     loop {
         let mut ended = 0;
-        for (tenant, id) in &deployed.ids {
-            let admin = run.people.admin(tenant).await?;
-            let devices = run.mender.deployment_devices(&admin, id).await?;
-            ended += devices.iter().filter(|device| is_terminal(&device.status)).count() as u64;
+        for (whose, id) in &deployed.ids {
+            let admin = run.people.admin(&whose.tenant).await?;
+            let devices = whose.parts(run, &admin, id, &deployed.devices).await?;
+            ended += devices.values().filter(|part| is_terminal(&part.status)).count() as u64;
         }
         let told = format!("{ended} of {whole} devices have ended `{name}`");
         if ended >= due {

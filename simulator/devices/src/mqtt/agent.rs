@@ -350,7 +350,13 @@ impl<B: Body, W: Witness> Thing<B, W> {
         loop {
             tokio::select! {
                 biased;
-                order = self.orders.recv(), if self.is_commanded => self.ordered(order).await?,
+                order = self.orders.recv(), if self.is_commanded => {
+                    let is_called = order == Some(Order::Knock);
+                    self.ordered(order).await?;
+                    if is_called {
+                        return Ok(());
+                    }
+                }
                 () = self.world.clock.sleep_until(until) => return Ok(()),
             }
         }
@@ -360,6 +366,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
     pub async fn ordered(&mut self, order: Option<Order>) -> Result<(), End> {
         match order {
             Some(Order::Knock) => {}
+            Some(Order::Ping) => Box::pin(self.ping()).await,
             None => self.is_commanded = false,
             Some(Order::Retire) => {
                 Box::pin(self.retire()).await;

@@ -144,6 +144,18 @@ impl Ledger {
         self.highest = self.highest.max(number);
     }
 
+    /// What the device sent so far.
+    #[must_use]
+    pub const fn all_sent(&self) -> &Numbers {
+        &self.sent
+    }
+
+    /// How many of these have not arrived.
+    #[must_use]
+    pub fn missing(&self, sent: &Numbers) -> u64 {
+        sent.missing_in(&self.received)
+    }
+
     /// The counts so far. What is still under way counts as lost: ask when nothing is.
     #[must_use]
     pub fn tally(&self) -> Tally {

@@ -24,6 +24,7 @@ mod whereabouts;
 pub use agent::run_thing;
 pub use backoff::{Backoff, Jitter};
 pub use config::{ThingConfig, ThingPlan};
+pub use fleetproof_wire::mqtt::packet::{Qos, Version};
 pub use ledger::{Ledger, Numbers, Tally};
 pub use payload::{Format, Message};
 pub use publishes::Publishes;

@@ -78,6 +78,21 @@ impl<B: Body, W: Witness> Thing<B, W> {
         [keep_alive, waits, says, self.times.announce].into_iter().flatten().min()
     }
 
+    /// Gives a sign of life now, where it is at home and none is on its way.
+    pub async fn ping(&mut self) {
+        if self.line.is_none() || !self.says() || self.times.pinged.is_some() {
+            return;
+        }
+        let mut done = self.push(&Packet::PingReq);
+        self.times.pinged = Some(self.world.clock.now());
+        if done.is_ok() {
+            done = self.flush().await;
+        }
+        if let Err(why) = done {
+            self.lost(&why).await;
+        }
+    }
+
     /// Whether it says what its plan says: at home, once it has been let in.
     fn says(&self) -> bool {
         !self.whereabouts.is_at_lobby() && self.heard.subscribing == 0
@@ -206,7 +221,9 @@ impl<B: Body, W: Witness> Thing<B, W> {
                 Ok(())
             }
             Packet::PingResp => {
-                self.times.pinged = None;
+                if let Some(asked) = self.times.pinged.take() {
+                    self.saw(DeviceEvent::Answered { asked: asked.micros() });
+                }
                 Ok(())
             }
             Packet::Disconnect(why) => Err(format!("the server ended it: 0x{:02X}", why.code)),
