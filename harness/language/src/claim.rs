@@ -107,12 +107,31 @@ claims! {
             /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
         }
+        /// The lobby lists them, no tenant does.
+        InLobby = "in_lobby", Eventual, [A5, A6] {
+            /// The devices: groups and selections.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [sensors]`");
+        }
+        /// They were told the tenant's endpoint, and are served there.
+        Bound = "bound", Eventual, [A5, A6, A8] {
+            /// The devices: groups and selections.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [sensors]`");
+            /// The tenant that serves them.
+            tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("whose they are: `tenant: acme`");
+        }
         /// Identity, sessions, deployments and inventory are gone there; credentials are dead.
         Forgotten = "forgotten", Eventual + Active, [P1, A6] {
             /// The devices: groups and selections.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
             /// The tenant that knows nothing of them any more.
             tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("by whom: `tenant: acme`");
+        }
+        /// Never has one of them two owners, and whoever reached for one in vain was told so.
+        OwnedOnce = "owned_once", Safety, [A5, A6, A7] {
+            /// The devices: groups and selections.
+            devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [sensors]`");
+            /// The tenants that reach for them.
+            among: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 2), Required("who reaches for them: `among: [acme, globex]`");
         }
         /// Not in since they were refused, revoked or suspended; live sessions ended.
         Barred = "barred", Eventual, [P1, A7] {
@@ -222,6 +241,11 @@ claims! {
             over_by: Option<Located<u32>> = Shape::Number(1, 100_000), Otherwise("20");
             /// How many ask at once.
             callers: Option<Located<u32>> = Shape::Number(1, 1000), Required("how many ask at once: `callers: 8`");
+        }
+        /// What the tenants say and keep is in no store, log or topic of a region that is not theirs.
+        Residency = "residency", Active, [A3] {
+            /// The tenants.
+            tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("whose data: `tenants: [acme]`");
         }
         /// Each change once, with its actor, in the right log and in no other; no tenant alters it.
         Audit = "audit", Eventual + Active, [P7, A9] {

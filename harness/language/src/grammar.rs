@@ -128,6 +128,9 @@ pub(crate) enum Named {
     Scenario,
     Tenant,
     User,
+    Region,
+    /// An authority that signs what devices show.
+    Authority,
     Artifact,
     Devices,
     Selection,
@@ -154,10 +157,16 @@ pub(crate) enum Named {
 pub(crate) enum Refers {
     Tenant,
     TenantOrProvider,
+    /// A tenant, or nobody.
+    TenantOrNone,
+    Region,
+    Authority,
     User,
     Artifact,
     /// Device groups and selections.
     Devices,
+    /// One device group.
+    Group,
     /// Selections that are groups on the platform.
     Groups,
     Deployment,

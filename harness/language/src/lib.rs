@@ -16,7 +16,9 @@ mod flow;
 mod fragment;
 mod grammar;
 mod http;
+mod judged;
 mod live;
+mod lobby;
 mod messages;
 mod names;
 mod population;
@@ -50,6 +52,7 @@ pub use flow::{Background, Parallel, Repeat, While};
 pub use fragment::Use;
 pub use http::{Http, Query, one};
 pub use live::{Json, Live, Piece};
+pub use lobby::{Claiming, Evacuate, Identity, Lobby, Migrate};
 pub use messages::Publishes;
 pub use quantity::Rate;
 pub use reference::reference;
@@ -67,6 +70,6 @@ pub use strain::{CallLoad, KnockLoad, Load, Measure, Quotas};
 pub use template::Scalar;
 pub use wording::Wording;
 pub use words::{
-    Counting, Limit, Method, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role, RolloutEnd,
-    RolloutState, Row, Starts, Surface, Target,
+    Counting, Defect, Limit, LobbyTrust, Method, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role,
+    RolloutEnd, RolloutState, Row, Starts, Surface, Target,
 };

@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::walk;
 use crate::grammar::Presence::{Default as Otherwise, Required};
 use crate::grammar::{Shape, block};
-use crate::population::Population;
+use crate::population::{First, Population};
 use crate::scenario::{Devices, Scenario};
 use crate::source::{Located, Span};
 use crate::step::Step;
@@ -33,6 +33,8 @@ block! {
 /// What could never be published, or never prove anything about what is.
 pub(crate) fn check(scenario: &Scenario, population: &Population<'_>) -> Vec<Diagnostic> {
     let mut mistakes = Vec::new();
+    let mut unknown = First::new(population, |_, group| group.speaks.value == Protocol::Mqtt && group.runs.is_none());
+    let mut silent = First::new(population, |_, group| group.publishes.is_none());
     for (name, group) in scenario.devices.iter() {
         mistakes.extend(protocol(name, group));
         if let Some(publishes) = &group.publishes {
@@ -42,12 +44,16 @@ pub(crate) fn check(scenario: &Scenario, population: &Population<'_>) -> Vec<Dia
     for step in walk(&scenario.steps) {
         match &step.value {
             Step::Deploy(it) => {
-                mistakes.extend(it.devices.iter().filter_map(|name| version(name, scenario, population)))
+                for name in &it.devices {
+                    mistakes.extend(unknown.among(name).map(|group| version(name, group)));
+                }
             }
             Step::Expect(expect) => {
                 for claim in &expect.claims {
                     let Claim::Delivery { devices, .. } = &claim.value else { continue };
-                    mistakes.extend(devices.iter().filter_map(|name| evidence(name, scenario, population)));
+                    for name in devices {
+                        mistakes.extend(silent.among(name).map(|group| evidence(name, group)));
+                    }
                 }
             }
             _ => {}
@@ -88,15 +94,10 @@ fn protocol(name: &Located<String>, group: &Devices) -> Vec<Diagnostic> {
 }
 
 /// An update is one from a version to another.
-fn version(name: &Located<String>, scenario: &Scenario, population: &Population<'_>) -> Option<Diagnostic> {
-    let unknown = |group: &str| {
-        let group = scenario.devices.get(group);
-        group.is_some_and(|group| group.speaks.value == Protocol::Mqtt && group.runs.is_none())
-    };
-    let (group, _) = population.counts(&name.value).find(|(group, _)| unknown(group))?;
+fn version(name: &Located<String>, group: &str) -> Diagnostic {
     let message = format!("`{group}` run nobody knows what");
     let help = "say what they run before it: `runs: \"1.0\"`";
-    Some(mistake("missing-key", name.span, message, "have no `runs`", help))
+    mistake("missing-key", name.span, message, "have no `runs`", help)
 }
 
 /// A topic that a message can have.
@@ -117,10 +118,8 @@ fn topic(topic: &Located<String>) -> Option<Diagnostic> {
 }
 
 /// Who publishes nothing loses nothing.
-fn evidence(name: &Located<String>, scenario: &Scenario, population: &Population<'_>) -> Option<Diagnostic> {
-    let publishes = |group: &str| scenario.devices.get(group).is_some_and(|group| group.publishes.is_some());
-    let (silent, _) = population.counts(&name.value).find(|(group, _)| !publishes(group))?;
+fn evidence(name: &Located<String>, silent: &str) -> Diagnostic {
     let message = format!("`{silent}` publish nothing, so `delivery` has nothing to judge");
     let help = "give them `publishes`: `{ topic: readings, every: 1s, size: 200 B }`";
-    Some(mistake("no-evidence", name.span, message, "nothing could be lost", help))
+    mistake("no-evidence", name.span, message, "nothing could be lost", help)
 }

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::grammar::{Named, Refers, Shape};
+use crate::lobby::NOBODY;
 use crate::source::Span;
 use crate::sources::Sources;
 use crate::step::Step;
@@ -96,6 +97,8 @@ impl Named {
             Self::Scenario => "a scenario",
             Self::Tenant => "a tenant",
             Self::User => "a user",
+            Self::Region => "a region",
+            Self::Authority => "an authority",
             Self::Artifact => "an artifact",
             Self::Devices => "a device group",
             Self::Selection => "a selection",
@@ -127,10 +130,12 @@ impl Refers {
 
     pub(crate) fn to(self, named: Named) -> bool {
         match self {
-            Self::Tenant | Self::TenantOrProvider => named == Named::Tenant,
+            Self::Tenant | Self::TenantOrProvider | Self::TenantOrNone => named == Named::Tenant,
+            Self::Region => named == Named::Region,
+            Self::Authority => named == Named::Authority,
             Self::User => named == Named::User,
             Self::Artifact => named == Named::Artifact,
-            Self::Devices | Self::Groups => matches!(named, Named::Devices | Named::Selection),
+            Self::Devices | Self::Group | Self::Groups => matches!(named, Named::Devices | Named::Selection),
             Self::Deployment => named == Named::Deployment,
             Self::Tag => named == Named::Tag,
             Self::Saved => named == Named::Saved,
@@ -334,11 +339,13 @@ impl Names {
                 }
                 continue;
             }
-            if *refers == Refers::End && name == "platform" {
+            if *refers == Refers::End && name == "platform" || *refers == Refers::TenantOrNone && name == NOBODY {
                 continue;
             }
             let kinds = [
                 Named::Tenant,
+                Named::Region,
+                Named::Authority,
                 Named::User,
                 Named::Artifact,
                 Named::Devices,
@@ -378,11 +385,23 @@ impl Names {
         let known: Vec<&str> = known.filter(|name| seen.insert(*name)).take(MOST_KNOWN).collect();
         let name = short(name);
         let (code, message, label, what) = match refers {
-            Refers::Tenant | Refers::TenantOrProvider => (
+            Refers::Tenant | Refers::TenantOrProvider | Refers::TenantOrNone => (
                 "unknown-tenant",
                 format!("no tenant is called `{name}`"),
                 "not declared under `platform.tenants`",
                 "tenants",
+            ),
+            Refers::Region => (
+                "unknown-region",
+                format!("no region is called `{name}`"),
+                "not declared under `platform.regions`",
+                "regions",
+            ),
+            Refers::Authority => (
+                "unknown-authority",
+                format!("no authority is called `{name}`"),
+                "not declared under `platform.certificate_authorities`",
+                "authorities",
             ),
             Refers::User => {
                 ("unknown-user", format!("`{name}` is nobody here"), "no admin and no user of a tenant", "people")
@@ -393,7 +412,7 @@ impl Names {
                 "not declared under `artifacts`",
                 "artifacts",
             ),
-            Refers::Devices | Refers::Groups => (
+            Refers::Devices | Refers::Group | Refers::Groups => (
                 "unknown-devices",
                 format!("no devices are called `{name}`"),
                 "not declared under `devices` or `selections`",
@@ -447,9 +466,9 @@ impl Names {
                 format!("one is declared at line {}: move this step below", sources.line(*span))
             }
             (Refers::User, _) if suggest::slip(&name, known.iter().copied()).is_none() => {
-                "add them to a tenant's `users`".to_owned()
+                "add them to a tenant's `users`, or to `people`".to_owned()
             }
-            (Refers::Tenant, _) if name == "provider" => {
+            (Refers::Tenant | Refers::TenantOrNone, _) if name == "provider" => {
                 format!("the provider cannot stand here; {}", suggest::help("", what, known.iter().copied()))
             }
             _ => suggest::help(&name, what, known.iter().copied()),

@@ -68,7 +68,7 @@ impl<'s> Population<'s> {
         }
         let cyclic = scenario.selections.iter().map(|(name, _)| name);
         let cyclic = cyclic.filter(|name| waits.contains_key(name.value.as_str())).collect();
-        let tenant = |group: &&str| groups.get(group).map(|group| group.tenant.value.as_str());
+        let tenant = |group: &&str| owner(groups.get(group)?);
         let tenants = counts.iter().map(|(name, counts)| (*name, counts.keys().filter_map(tenant).collect())).collect();
         Self { groups, counts, tenants, cyclic }
     }
@@ -88,10 +88,39 @@ impl<'s> Population<'s> {
         self.groups.get(group).map(|group| group.speaks.value)
     }
 
-    /// Whose a group is.
+    /// Whose a group is at the start; `None` too where it is nobody's.
     pub(crate) fn tenant(&self, group: &str) -> Option<&'s str> {
-        self.groups.get(group).map(|group| group.tenant.value.as_str())
+        self.groups.get(group).and_then(|group| owner(group))
     }
+}
+
+/// Which group among those of a name is of a kind. Lists of names may be long and stand in many steps: each name is looked through
+/// once.
+pub(crate) struct First<'p, 's, F> {
+    population: &'p Population<'s>,
+    is: F,
+    known: BTreeMap<String, Option<&'s str>>,
+}
+
+impl<'p, 's, F: Fn(&'s str, &'s Devices) -> bool> First<'p, 's, F> {
+    pub(crate) const fn new(population: &'p Population<'s>, is: F) -> Self {
+        Self { population, is, known: BTreeMap::new() }
+    }
+
+    /// The first one of a name.
+    pub(crate) fn among(&mut self, name: &str) -> Option<&'s str> {
+        if let Some(known) = self.known.get(name) {
+            return *known;
+        }
+        let is = |group: &&'s str| self.population.groups.get(group).is_some_and(|devices| (self.is)(group, devices));
+        let found = self.population.counts(name).map(|(group, _)| group).find(is);
+        self.known.insert(name.to_owned(), found);
+        found
+    }
+}
+
+fn owner(group: &Devices) -> Option<&str> {
+    (!group.is_unbound()).then_some(group.tenant.value.as_str())
 }
 
 fn part<'s>(

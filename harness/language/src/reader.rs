@@ -49,6 +49,8 @@ pub(crate) struct Seen {
     pub(crate) unknown_claim: bool,
     /// A step or a claim could not be read.
     pub(crate) broken_steps: bool,
+    /// A lobby is declared.
+    pub(crate) has_lobby: bool,
     /// How steps and claims are written.
     pub(crate) wording: Wording,
 }
@@ -717,6 +719,7 @@ impl<'a> Reader<'a> {
         };
         let help = match has {
             0 => format!("name at least {least}, or leave `{}` out where it may be absent", at.word),
+            _ if at.word == "among" => "name whoever else reaches for them".to_owned(),
             _ => "add the other end".to_owned(),
         };
         self.mistakes.push(Diagnostic::new("too-few", node.span, message).label("too few").help(help));
@@ -737,6 +740,10 @@ impl<'a> Reader<'a> {
             return;
         }
         let mut seen = std::collections::BTreeSet::new();
+        // What shares the names of the file is told there.
+        if matches!(item, Shape::Declares(named) if named.is_shared()) {
+            return;
+        }
         for node in items {
             if let Kind::Scalar { text, .. } = &node.kind
                 && !seen.insert(text)

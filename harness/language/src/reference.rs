@@ -4,6 +4,7 @@ use crate::claim::{Claim, Class};
 use crate::diagnostic::CODES;
 use crate::fragment::Fragment;
 use crate::grammar::{Block, Form, Key, Named, Presence, Refers, Shape};
+use crate::lobby::{Identity, Lobby};
 use crate::messages::Publishes;
 use crate::scenario::{Artifact, Devices, Platform, Provider, Scenario, Selection, Tenant, User};
 use crate::schema::text;
@@ -11,7 +12,8 @@ use crate::script::Var;
 use crate::step::{Expect, Outcome, Step};
 use crate::strain::Quotas;
 use crate::words::{
-    Counting, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role, RolloutState, Row, Target,
+    Counting, Defect, LobbyTrust, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role, RolloutState,
+    Row, Target,
 };
 use std::fmt::Write;
 
@@ -34,11 +36,13 @@ pub fn reference() -> String {
     section(&mut page, "A fragment", Fragment::BLOCK);
     section(&mut page, "`platform`", Platform::BLOCK);
     section(&mut page, "`platform.provider`", Provider::BLOCK);
+    section(&mut page, "`platform.lobby`", Lobby::BLOCK);
     section(&mut page, "`platform.tenants.<name>`", Tenant::BLOCK);
     section(&mut page, "`platform.tenants.<name>.users.<user>`", User::BLOCK);
     section(&mut page, "`quotas` of a tenant, and of `configure`", Quotas::BLOCK);
     section(&mut page, "`artifacts.<name>`", Artifact::BLOCK);
     section(&mut page, "`devices.<name>`", Devices::BLOCK);
+    section(&mut page, "`devices.<name>.identity`", Identity::BLOCK);
     section(&mut page, "`devices.<name>.publishes`", Publishes::BLOCK);
     section(&mut page, "`selections.<name>`", Selection::BLOCK);
     page.push_str("\n## Steps\nOne verb each: `- enroll: { devices: [hvac] }`. They run one after another; each ends when its effect is confirmed.\n");
@@ -83,6 +87,8 @@ pub fn reference() -> String {
         ("`misbehaves`", Misbehaviour::WORDS),
         ("`role`", Role::WORDS),
         ("`speaks`", Protocol::WORDS),
+        ("`defect`", Defect::WORDS),
+        ("`lobby_trust`", LobbyTrust::WORDS),
         ("`outcome` of `onboarded`", OnboardOutcome::WORDS),
         ("`target`", Target::WORDS),
         ("`retry_on`", RetryOn::WORDS),
@@ -179,9 +185,13 @@ fn takes(shape: &Shape) -> String {
         Shape::Refers(refers) => match refers {
             Refers::Tenant => "tenant",
             Refers::TenantOrProvider => "tenant or `provider`",
+            Refers::TenantOrNone => "tenant or `none`",
+            Refers::Region => "region",
+            Refers::Authority => "authority",
             Refers::User => "user",
             Refers::Artifact => "artifact",
             Refers::Devices => "device group or selection",
+            Refers::Group => "device group",
             Refers::Groups => "selection that is a group",
             Refers::Deployment => "deployment",
             Refers::Tag => "label",

@@ -3,6 +3,7 @@
 use crate::claim::{Claim, Class};
 use crate::diagnostic::Diagnostic;
 use crate::flow;
+use crate::lobby;
 use crate::messages;
 use crate::population::Population;
 use crate::quantity;
@@ -43,19 +44,20 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
     }
     rules.mistakes.extend(strain::check(scenario));
     rules.mistakes.extend(messages::check(scenario, &rules.population));
+    rules.mistakes.extend(lobby::check(scenario, &rules.population, seen.has_lobby));
     rules.claims(seen);
     rules.mistakes
 }
 
-struct Rules<'s> {
-    scenario: &'s Scenario,
-    population: Population<'s>,
-    tenants: BTreeMap<&'s str, &'s Tenant>,
+pub(crate) struct Rules<'s> {
+    pub(crate) scenario: &'s Scenario,
+    pub(crate) population: Population<'s>,
+    pub(crate) tenants: BTreeMap<&'s str, &'s Tenant>,
     selections: BTreeMap<&'s str, &'s Selection>,
     /// Who becomes what where in a step.
     added: BTreeMap<&'s str, Vec<(&'s str, Role)>>,
     /// To whom a deployment goes.
-    deployed: BTreeMap<&'s str, &'s [Located<String>]>,
+    pub(crate) deployed: BTreeMap<&'s str, &'s [Located<String>]>,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -73,10 +75,21 @@ impl<'s> Enrolled<'s> {
     fn unclear(&mut self, tenant: &'s str) {
         self.unclear.insert(tenant);
     }
+
+    fn all_unclear(&mut self, tenants: impl IntoIterator<Item = &'s str>) {
+        self.unclear.extend(tenants);
+    }
 }
 
 impl<'s> Rules<'s> {
-    fn report(&mut self, code: &str, span: Span, message: impl Into<String>, label: &str, help: impl Into<String>) {
+    pub(crate) fn report(
+        &mut self,
+        code: &str,
+        span: Span,
+        message: impl Into<String>,
+        label: &str,
+        help: impl Into<String>,
+    ) {
         self.mistakes.push(Diagnostic::new(code, span, message).label(label).help(help));
     }
 
@@ -339,15 +352,16 @@ impl<'s> Rules<'s> {
             return;
         }
         let (who, tenants): (_, BTreeSet<&str>) = match step {
-            Step::Claim(it) | Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) => {
-                (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
+            Step::Claim(it) => match &it.tenant {
+                Some(tenant) => (outcome.by.as_ref(), BTreeSet::from([tenant.value.as_str()])),
+                None => (outcome.by.as_ref(), self.owners(&it.devices)),
+            },
+            Step::Reject(it) | Step::Release(it) | Step::Revoke(it) | Step::Decommission(it) => {
+                (outcome.by.as_ref(), self.owners(&it.devices))
             }
-            Step::Enroll(it) => {
-                (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
-            }
-            Step::Deploy(it) => {
-                (outcome.by.as_ref(), it.devices.iter().flat_map(|name| self.population.tenants(&name.value)).collect())
-            }
+            Step::Migrate(it) => (outcome.by.as_ref(), BTreeSet::from([it.tenant.value.as_str()])),
+            Step::Enroll(it) => (outcome.by.as_ref(), self.owners(&it.devices)),
+            Step::Deploy(it) => (outcome.by.as_ref(), self.owners(&it.devices)),
             Step::Upload(it) => (outcome.by.as_ref(), it.tenants.iter().map(|name| name.value.as_str()).collect()),
             Step::AddUser(it) => (outcome.by.as_ref(), BTreeSet::from([it.tenant.value.as_str()])),
             Step::RemoveUser(it) => (outcome.by.as_ref(), BTreeSet::from([it.tenant.value.as_str()])),
@@ -357,6 +371,9 @@ impl<'s> Rules<'s> {
             | Step::Suspend(_)
             | Step::Resume(_)
             | Step::Remove(_)
+            | Step::GrantTrust(_)
+            | Step::RevokeTrust(_)
+            | Step::Evacuate(_)
             | Step::Configure(_)
             | Step::Knock(_)
             | Step::Abort(_)
@@ -393,95 +410,9 @@ impl<'s> Rules<'s> {
         }
     }
 
-    /// Names that a step changes.
-    fn subjects(&self, step: &'s Step) -> Vec<&'s str> {
-        match step {
-            Step::Enroll(it) | Step::Knock(it) => names(&it.devices),
-            Step::Claim(it) | Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) => names(&it.devices),
-            Step::Onboard(it) => names(&it.tenants),
-            Step::Suspend(it) | Step::Resume(it) | Step::Remove(it) => names(&it.tenants),
-            Step::Upload(it) => std::iter::once(it.artifact.as_str()).chain(names(&it.tenants)).collect(),
-            Step::Configure(it) => vec![&it.tenant],
-            Step::AddUser(it) => vec![&it.user, &it.tenant],
-            Step::RemoveUser(it) | Step::Switch(it) => vec![&it.user, &it.tenant],
-            Step::Deploy(it) => std::iter::once(it.name.as_str()).chain(names(&it.devices)).collect(),
-            Step::Abort(it) => {
-                let devices = self.deployed.get(it.deployment.as_str()).copied().unwrap_or_default();
-                std::iter::once(it.deployment.as_str()).chain(names(devices)).collect()
-            }
-            Step::Pause(it) | Step::Continue(it) => vec![&it.deployment],
-            Step::WaitUntil(_)
-            | Step::Fault(_)
-            | Step::While(_)
-            | Step::Parallel(_)
-            | Step::Repeat(_)
-            | Step::Use(_)
-            | Step::Http(_)
-            | Step::Load(_)
-            | Step::Measure(_)
-            | Step::Log(_)
-            | Step::Expect(_) => Vec::new(),
-        }
-    }
-
-    /// Names that a claim is about.
-    fn about(&self, claim: &'s Claim) -> Vec<&'s str> {
-        match claim {
-            Claim::Online { devices }
-            | Claim::Updated { devices, .. }
-            | Claim::Reported { devices }
-            | Claim::Delivery { devices, .. } => names(devices),
-            Claim::Forgotten { devices, tenant: other }
-            | Claim::RolledBack { devices, deployment: other, .. }
-            | Claim::Untouched { devices, deployment: other } => {
-                std::iter::once(other.as_str()).chain(names(devices)).collect()
-            }
-            Claim::Rollout { deployment, .. } => {
-                let devices = self.deployed.get(deployment.as_str()).copied().unwrap_or_default();
-                std::iter::once(deployment.as_str()).chain(names(devices)).collect()
-            }
-            Claim::Isolation { between, .. } => names(between),
-            Claim::Access { user, tenant, .. } => vec![user, tenant],
-            Claim::Barred { devices, like } => std::iter::once(like.as_str()).chain(names(devices)).collect(),
-            Claim::Quota { tenants, .. }
-            | Claim::Audit { tenants }
-            | Claim::Acknowledged { tenants, .. }
-            | Claim::Onboarded { tenants, .. }
-            | Claim::Removed { tenants }
-            | Claim::Alive { tenants } => names(tenants),
-            Claim::Pool { .. } => self.tenants.keys().copied().collect(),
-            Claim::Counts { tenant, .. } => vec![tenant],
-            Claim::Neighbour { measure, baseline, .. } => vec![measure, baseline],
-            Claim::Measured { measure, .. } => vec![measure],
-        }
-    }
-
-    /// What may fail is named by a later claim: itself, its devices' groups, or their tenants.
-    fn judged(&mut self) {
-        let mut later: BTreeSet<&str> = BTreeSet::new();
-        for step in self.scenario.all_steps().into_iter().rev() {
-            if let Step::Expect(expect) = &step.value {
-                for name in expect.claims.iter().flat_map(|claim| self.about(claim)) {
-                    if later.insert(name) {
-                        later.extend(self.population.counts(name).map(|(group, _)| group));
-                    }
-                }
-            } else if step.outcome().is_some_and(|outcome| outcome.may_fail) {
-                let subjects = self.subjects(&step.value);
-                let named = |name: &&str| {
-                    later.contains(name)
-                        || self.population.counts(name).any(|(group, _)| later.contains(group))
-                        || self.population.tenants(name).any(|tenant| later.contains(tenant))
-                };
-                if let Some(subject) = subjects.first()
-                    && !subjects.iter().any(named)
-                {
-                    let message = "this step may fail, and nothing later judges it";
-                    let help = format!("add an `expect` about `{subject}`");
-                    self.report("unjudged", step.span, message, "may fail", help);
-                }
-            }
-        }
+    /// Whose the devices are at the start.
+    fn owners(&self, devices: &[Located<String>]) -> BTreeSet<&'s str> {
+        devices.iter().flat_map(|name| self.population.tenants(name)).collect()
     }
 
     /// No more devices enrol than their tenant takes, unless that is the test.
@@ -490,15 +421,17 @@ impl<'s> Rules<'s> {
         for step in self.scenario.all_steps() {
             match &step.value {
                 Step::Configure(it) => enrolled.unclear(it.tenant.as_str()),
-                Step::Decommission(it) | Step::Claim(it) => {
-                    it.devices
-                        .iter()
-                        .for_each(|name| self.population.tenants(name).for_each(|it| enrolled.unclear(it)));
+                Step::Decommission(it) | Step::Release(it) => enrolled.all_unclear(self.owners(&it.devices)),
+                Step::Claim(it) => {
+                    enrolled.all_unclear(self.owners(&it.devices));
+                    enrolled.all_unclear(it.tenant.as_ref().map(|it| it.value.as_str()));
+                }
+                Step::Migrate(it) => {
+                    enrolled.all_unclear(self.owners(&it.devices));
+                    enrolled.unclear(it.tenant.as_str());
                 }
                 Step::Enroll(it) if it.outcome.refused.is_some() || it.outcome.may_fail => {
-                    it.devices
-                        .iter()
-                        .for_each(|name| self.population.tenants(name).for_each(|it| enrolled.unclear(it)));
+                    enrolled.all_unclear(self.owners(&it.devices));
                 }
                 Step::Enroll(it) => {
                     for name in &it.devices {
@@ -586,8 +519,4 @@ fn fixed(step: &Located<Step>) -> Duration {
 
 fn all_fixed(steps: &[Located<Step>]) -> Duration {
     steps.iter().map(fixed).fold(Duration::ZERO, Duration::saturating_add)
-}
-
-fn names(list: &[Located<String>]) -> Vec<&str> {
-    list.iter().map(|name| name.value.as_str()).collect()
 }

@@ -3,13 +3,14 @@
 use crate::flow;
 use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Named, Refers, Shape, block};
+use crate::lobby::{Identity, Lobby};
 use crate::messages::Publishes;
 use crate::script::Var;
 use crate::source::{Located, Table};
 use crate::step::Step;
 use crate::strain::Quotas;
 use crate::template::Scalar;
-use crate::words::{Misbehaviour, Need, Protocol, Role, Row, Starts};
+use crate::words::{LobbyTrust, Misbehaviour, Need, Protocol, Role, Row, Starts};
 use std::time::Duration;
 
 /// How long a scenario may take that does not say.
@@ -65,11 +66,19 @@ impl Scenario {
 }
 
 block! {
-    /// Provider and tenants.
+    /// Provider, lobby, tenants, and where they are.
     #[derive(Default)]
     pub struct Platform, partly {
         /// The tenant above the tenants. Absent: they have no parent.
         pub provider: Option<Located<Provider>> = Shape::Block(Provider::BLOCK), Optional;
+        /// The regions, the first being that of whoever names none.
+        pub regions: Vec<Located<String>> = Shape::List(&Shape::Declares(Named::Region), 1), Otherwise("one");
+        /// The authorities that sign what devices show of themselves.
+        pub certificate_authorities: Vec<Located<String>> = Shape::List(&Shape::Declares(Named::Authority), 1), Otherwise("one that everybody trusts");
+        /// Where devices that belong to nobody wait.
+        pub lobby: Option<Located<Lobby>> = Shape::Block(Lobby::BLOCK), Optional;
+        /// People who have an account and belong to no tenant at the start.
+        pub people: Vec<Located<String>> = Shape::List(&Shape::Declares(Named::User), 1), Otherwise("none");
         /// The tenants.
         pub tenants: Table<Tenant> = Shape::Table(Named::Tenant, Tenant::BLOCK), Otherwise("none");
     }
@@ -94,6 +103,12 @@ block! {
         pub device_limit: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
         /// What else is limited.
         pub quotas: Option<Located<Quotas>> = Shape::Block(Quotas::BLOCK), Otherwise("the platform's own");
+        /// Where it has an endpoint, and its data.
+        pub regions: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Region), 1), Otherwise("the platform's first");
+        /// The authorities whose devices it admits by itself, beside those that the lobby binds to it.
+        pub trusts: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Authority), 1), Otherwise("none");
+        /// Whether the lobby may act in it.
+        pub lobby_trust: Option<Located<LobbyTrust>> = Shape::Word(LobbyTrust::WORDS), Otherwise("granted");
         /// Its other users.
         pub users: Table<User> = Shape::Table(Named::User, User::BLOCK), Otherwise("none");
         /// `absent`: a step onboards it.
@@ -131,12 +146,14 @@ block! {
 block! {
     /// A group of devices.
     pub struct Devices {
-        /// Whose they are.
-        pub tenant: Located<String> = Shape::Refers(Refers::Tenant), Required("whose they are: `tenant: acme`");
+        /// Whose they are; `none`: nobody's, for the lobby.
+        pub tenant: Located<String> = Shape::Refers(Refers::TenantOrNone), Required("whose they are: `tenant: acme`");
         /// How many, simulated.
         pub simulated: Located<u32> = Shape::Number(1, MANY), Required("how many there are: `simulated: 250`");
         /// Which protocol they speak.
         pub speaks: Located<Protocol> = Shape::Word(Protocol::WORDS), Required("how they talk to the platform: `speaks: mender`");
+        /// What they show when they are asked who they are; only where they speak `mqtt`.
+        pub identity: Option<Located<Identity>> = Shape::Block(Identity::BLOCK), Otherwise("a sound one");
         /// The version at the start. Who speaks `mender` needs it, and who gets a deployment.
         pub runs: Option<Located<String>> = Shape::Version, Optional;
         /// How often they ask for updates; not where they speak `mqtt`.

@@ -162,10 +162,11 @@ mod tests {
     use crate::tree::{self, Kind, Node, Plain};
     use proptest::prelude::*;
 
-    const VALID: [&str; 3] = [
+    const VALID: [&str; 4] = [
         include_str!("../tests/valid/quickstart.yaml"),
         include_str!("../tests/valid/provider-carve.yaml"),
         include_str!("../tests/valid/two-hats.yaml"),
+        include_str!("../tests/valid/lobby-migration.yaml"),
     ];
 
     /// What an editor makes of the file.
@@ -323,7 +324,7 @@ mod tests {
         /// An editor never complains about a file that we take.
         #[test]
         fn what_is_read_passes_the_schema(
-            which in 0usize..3,
+            which in 0usize..4,
             at in any::<prop::sample::Index>(),
             length in 0usize..12,
             piece in "[a-z0-9%:{}\\[\\], \"]{0,4}",

@@ -310,6 +310,7 @@ fn read_filled(
     let platform = entry(&root, "platform").map(|entry| &entry.value);
     let has_provider = platform.and_then(|platform| entry(platform, "provider")).is_some();
     mistakes.extend(names.resolve(sources, has_provider, crate::check::MOST));
+    seen.has_lobby = platform.and_then(|platform| entry(platform, "lobby")).is_some();
     if let Some(scenario) = &scenario {
         // Steps that cannot be read tell so themselves, unless there is no list of them.
         seen.broken_steps |= entry(&root, "steps").is_some_and(|steps| !matches!(steps.value.kind, Kind::List(_)));

@@ -9,7 +9,11 @@ use crate::source::{Located, Span};
 use crate::step::{Outcome, Step};
 use crate::strain::Load;
 use crate::words::Starts;
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many groups, step by step, are looked at to know whose devices are that moved.
+const MOST_MOVED: usize = 200_000;
 
 /// How a tenant stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,13 +29,25 @@ enum Standing {
 pub(crate) fn check<'s>(scenario: &'s Scenario, population: &Population<'s>) -> Vec<Diagnostic> {
     let starts = |starts: Starts| if starts == Starts::Ready { Standing::There } else { Standing::Absent };
     let tenants = scenario.platform.tenants.iter().map(|(name, it)| (name.as_str(), starts(it.value.starts)));
-    let mut follow = Follow { population, stands: tenants.collect(), again: false, mistakes: Vec::new() };
+    let mut follow = Follow {
+        population,
+        moved: BTreeMap::new(),
+        left: Cell::new(MOST_MOVED),
+        stands: tenants.collect(),
+        again: false,
+        mistakes: Vec::new(),
+    };
     follow.steps(&scenario.steps);
     follow.mistakes
 }
 
 struct Follow<'s, 'p> {
     population: &'p Population<'s>,
+    /// Groups whose devices are no longer, or no longer all, the tenant's with which they began: whose they are now, where that is
+    /// known.
+    moved: BTreeMap<&'s str, Option<&'s str>>,
+    /// So many groups are still looked at to know that; then nothing is said about who moved.
+    left: Cell<usize>,
     stands: BTreeMap<&'s str, Standing>,
     /// This is the second round of a `repeat`.
     again: bool,
@@ -51,12 +67,21 @@ impl<'s> Follow<'s, '_> {
 
     /// Every branch begins as it stands before; what two leave differently is not known afterwards.
     fn branches(&mut self, branches: &'s [Located<Vec<Located<Step>>>]) {
-        let before = self.stands.clone();
+        let (before, owned) = (self.stands.clone(), self.moved.clone());
         let mut after: Vec<BTreeMap<&str, Standing>> = Vec::new();
+        let mut moved: Vec<BTreeMap<&str, Option<&str>>> = Vec::new();
         for branch in branches {
             self.stands.clone_from(&before);
+            self.moved.clone_from(&owned);
             self.steps(&branch.value);
             after.push(std::mem::take(&mut self.stands));
+            moved.push(std::mem::take(&mut self.moved));
+        }
+        // Whose devices are that a branch moved is not known: another may have been faster.
+        for (group, owner) in moved.into_iter().flatten() {
+            let now = if owned.get(group) == Some(&owner) { owner } else { None };
+            let known = self.moved.entry(group).or_insert(now);
+            *known = known.filter(|_| now.is_some());
         }
         for (tenant, stood) in &before {
             let mut changed: Vec<Option<Standing>> = after.iter().map(|after| after.get(tenant).copied()).collect();
@@ -116,9 +141,26 @@ impl<'s> Follow<'s, '_> {
                 self.inside(named(std::slice::from_ref(&it.tenant)), &it.outcome);
             }
             Step::Enroll(it) | Step::Knock(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
-            Step::Claim(it) | Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) => {
+            Step::Claim(it) => {
+                let tenants = it.tenant.as_ref().map(std::slice::from_ref).map(named);
+                self.inside(tenants.unwrap_or_else(|| self.of_devices(&it.devices)), &it.outcome);
+                if let Some(tenant) = &it.tenant {
+                    self.moves(&it.devices, Some(tenant), &it.outcome);
+                }
+            }
+            Step::Reject(it) | Step::Revoke(it) | Step::Decommission(it) => {
                 self.inside(self.of_devices(&it.devices), &it.outcome);
             }
+            Step::Release(it) => {
+                self.inside(self.of_devices(&it.devices), &it.outcome);
+                self.moves(&it.devices, None, &it.outcome);
+            }
+            Step::Migrate(it) => {
+                self.inside(self.of_devices(&it.devices), &it.outcome);
+                self.inside(named(std::slice::from_ref(&it.tenant)), &it.outcome);
+                self.moves(&it.devices, Some(&it.tenant), &it.outcome);
+            }
+            Step::GrantTrust(it) | Step::RevokeTrust(it) => self.gone(named(&it.tenants), &it.outcome),
             Step::Deploy(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
             Step::Expect(it) => it.claims.iter().for_each(|claim| self.claim(claim)),
             Step::Load(it) => self.strained(&it.value),
@@ -126,6 +168,7 @@ impl<'s> Follow<'s, '_> {
             Step::Abort(_)
             | Step::Pause(_)
             | Step::Continue(_)
+            | Step::Evacuate(_)
             | Step::Fault(_)
             | Step::WaitUntil(_)
             | Step::Http(_)
@@ -175,11 +218,43 @@ impl<'s> Follow<'s, '_> {
         }
     }
 
-    /// The tenants of devices, where the devices are named.
+    /// The tenants of devices, where the devices are named; but for devices that moved nobody knows where.
     fn of_devices(&self, devices: &'s [Located<String>]) -> Vec<(Span, &'s str)> {
-        let tenants =
-            |name: &'s Located<String>| self.population.tenants(&name.value).map(|tenant| (name.span, tenant));
-        devices.iter().flat_map(tenants).collect()
+        let mut found = Vec::new();
+        for name in devices {
+            let tenants: BTreeSet<&str> = if self.moved.is_empty() {
+                self.population.tenants(&name.value).collect()
+            } else {
+                let owner = |group: &'s str| match self.moved.get(group) {
+                    Some(owner) => *owner,
+                    None => self.population.tenant(group),
+                };
+                self.groups(&name.value).into_iter().filter_map(owner).collect()
+            };
+            found.extend(tenants.into_iter().map(|tenant| (name.span, tenant)));
+        }
+        found
+    }
+
+    /// The groups of a name; none once so many were looked at that a file cannot be about them.
+    fn groups(&self, name: &str) -> Vec<&'s str> {
+        let left = self.left.get();
+        let groups: Vec<&str> = self.population.counts(name).map(|(group, _)| group).take(left).collect();
+        self.left.set(left - groups.len());
+        if groups.len() == left { Vec::new() } else { groups }
+    }
+
+    /// Devices become a tenant's, or nobody's. Of a group of which only a part does, or may, it is no longer known whose it is.
+    fn moves(&mut self, devices: &'s [Located<String>], tenant: Option<&'s Located<String>>, outcome: &Outcome) {
+        if outcome.refused.is_some() && outcome.accepted.is_none() {
+            return;
+        }
+        for name in devices {
+            for group in self.groups(&name.value) {
+                let is_whole = group == name.value && is_due(outcome);
+                self.moved.insert(group, tenant.filter(|_| is_whole).map(|tenant| tenant.as_str()));
+            }
+        }
     }
 
     /// Something is asked about tenants that may be gone only if that is refused.
@@ -218,8 +293,11 @@ impl<'s> Follow<'s, '_> {
             | Claim::Quota { tenants, .. }
             | Claim::Audit { tenants }
             | Claim::Acknowledged { tenants, .. }
+            | Claim::Residency { tenants }
             | Claim::Alive { tenants } => named(tenants),
-            Claim::Access { tenant, .. } | Claim::Counts { tenant, .. } => named(std::slice::from_ref(tenant)),
+            Claim::Access { tenant, .. } | Claim::Counts { tenant, .. } | Claim::Bound { tenant, .. } => {
+                named(std::slice::from_ref(tenant))
+            }
             Claim::Online { devices } | Claim::Updated { devices, .. } | Claim::Reported { devices } => {
                 self.of_devices(devices)
             }

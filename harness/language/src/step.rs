@@ -9,6 +9,7 @@ use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Block, Form, Key, Named, Refers, Shape, block};
 use crate::http::Http;
 use crate::live::Live;
+use crate::lobby::{Claiming, Evacuate, Migrate};
 use crate::quantity::Rate;
 use crate::reader::{At, Content, Reader, located};
 use crate::rollout::{Growth, Phase};
@@ -133,9 +134,15 @@ verbs! {
         /// Devices show their identity and wait.
         Knock(AtTheDoor) = "knock",
         /// "These are ours", before or after they knock.
-        Claim(ByDevices) = "claim",
+        Claim(Claiming) = "claim",
         /// Devices are turned down.
         Reject(ByDevices) = "reject",
+        /// Devices go back to the lobby, and belong to nobody.
+        Release(ByDevices) = "release",
+        /// Devices go to another tenant, and are told its endpoint. Without `by` the admin of the tenant that they leave does it.
+        Migrate(Migrate) = "migrate",
+        /// All tenants of a region go to another one, with their devices. Without `by` the provider's admin does it, without provider the platform's operator.
+        Evacuate(Evacuate) = "evacuate",
         /// The tokens of devices are ended, in the middle of whatever they do. They are still accepted: each gets in anew. Of those that speak `mqtt` it is the certificate that ends, and their sessions with it: they stay out.
         Revoke(ByDevices) = "revoke",
         /// Devices are gone for good.
@@ -150,6 +157,10 @@ verbs! {
         Remove(ByTenants) = "remove",
         /// A tenant's limits are changed.
         Configure(Configure) = "configure",
+        /// The lobby may act in tenants from now on. Without `by` the provider's admin does it, without provider the platform's operator.
+        GrantTrust(ByTenants) = "grant_trust",
+        /// The lobby may no longer act in tenants; what it did stays. Without `by` the provider's admin does it, without provider the platform's operator.
+        RevokeTrust(ByTenants) = "revoke_trust",
         /// A person becomes a user of a tenant.
         AddUser(AddUser) = "add_user",
         /// A person is no longer a user of a tenant.
@@ -196,9 +207,9 @@ block! {
     #[derive(Default)]
     pub struct Outcome {
         /// Who acts.
-        pub by: Option<Located<String>> = Shape::Refers(Refers::User), Otherwise("the tenant's admin; for steps on tenants the provider's, or without provider the platform's operator");
+        pub by: Option<Located<String>> = Shape::Refers(Refers::User), Otherwise("the tenant's admin; for steps on tenants, trust and regions the provider's, or without provider the platform's operator");
         /// Until when.
-        pub within: Option<Located<Duration>> = Shape::Duration(1), Otherwise("30s; `enroll` and `onboard` 60s");
+        pub within: Option<Located<Duration>> = Shape::Duration(1), Otherwise("30s; `enroll`, `onboard`, `migrate` and `evacuate` 60s");
         /// The kind of refusal that is due.
         pub refused: Option<Located<Refusal>> = Shape::Word(Refusal::WORDS), Optional;
         /// How many exactly get through, beside `refused`.
@@ -219,7 +230,7 @@ block! {
 }
 
 block! {
-    /// `claim`, `reject`, `revoke`, `decommission`.
+    /// `reject`, `release`, `revoke`, `decommission`.
     pub struct ByDevices with outcome: Outcome {
         /// The devices: groups and selections.
         pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
@@ -237,7 +248,7 @@ block! {
 }
 
 block! {
-    /// `suspend`, `resume`, `remove`.
+    /// `suspend`, `resume`, `remove`, `grant_trust`, `revoke_trust`.
     pub struct ByTenants with outcome: Outcome {
         /// The tenants.
         pub tenants: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Tenant), 1), Required("which tenants: `tenants: [acme]`");
@@ -396,9 +407,14 @@ impl Step {
     pub const fn outcome(&self) -> Option<&Outcome> {
         match self {
             Self::Enroll(it) | Self::Knock(it) => Some(&it.value.outcome),
-            Self::Claim(it) | Self::Reject(it) | Self::Revoke(it) | Self::Decommission(it) => Some(&it.value.outcome),
+            Self::Claim(it) => Some(&it.value.outcome),
+            Self::Reject(it) | Self::Release(it) | Self::Revoke(it) | Self::Decommission(it) => Some(&it.value.outcome),
+            Self::Migrate(it) => Some(&it.value.outcome),
+            Self::Evacuate(it) => Some(&it.value.outcome),
             Self::Onboard(it) => Some(&it.value.outcome),
-            Self::Suspend(it) | Self::Resume(it) | Self::Remove(it) => Some(&it.value.outcome),
+            Self::Suspend(it) | Self::Resume(it) | Self::Remove(it) | Self::GrantTrust(it) | Self::RevokeTrust(it) => {
+                Some(&it.value.outcome)
+            }
             Self::Configure(it) => Some(&it.value.outcome),
             Self::AddUser(it) => Some(&it.value.outcome),
             Self::RemoveUser(it) | Self::Switch(it) => Some(&it.value.outcome),

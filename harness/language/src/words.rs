@@ -27,6 +27,19 @@ words!(
         Ready = "ready": "there before the first step",
         Absent = "absent": "a step onboards it" });
 words!(
+    /// Whether the lobby may act in a tenant.
+    LobbyTrust, "unknown-word", "a way to trust the lobby" {
+        Granted = "granted": "the lobby may bind devices to the tenant",
+        Withheld = "withheld": "it may do nothing there" });
+words!(
+    /// What is wrong with the identity that devices show.
+    Defect, "unknown-word", "a defect of an identity" {
+        Expired = "expired": "its time is over",
+        NotYetValid = "not_yet_valid": "its time has not begun",
+        Revoked = "revoked": "its authority has taken it back",
+        SameName = "same_name": "another device has the same name",
+        SameKey = "same_key": "another device has the same key" });
+words!(
     /// How a refusal looks (section 5 of the language).
     Refusal, "unknown-word", "a kind of refusal" {
         Unseen = "unseen": "answered, but for ids and times, as for a thing that never existed",

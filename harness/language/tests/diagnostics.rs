@@ -274,6 +274,89 @@ const CASES: &[Case] = &[
     ("covers-nothing_later", &[("[P2, P8]", "[P9, P8]")]),
 ];
 
+/// Nothing is wrong with it either: regions, authorities, a lobby.
+const LOBBY: &str = r#"scenario: A device moves without being touched
+covers: [A3, A5]
+platform:
+  regions: [us-east, eu-west]
+  certificate_authorities: [factory, rogue]
+  lobby: { regions: [us-east], trusts: [factory] }
+  tenants:
+    acme-us: { regions: [us-east], admin: ada@acme.test }
+    acme-eu: { regions: [eu-west], admin: ada@acme.test, lobby_trust: withheld }
+  people: [mallory@example.test]
+devices:
+  sensors: { tenant: none, simulated: 20, speaks: mqtt, identity: { issued_by: factory } }
+  foreign: { tenant: none, simulated: 5, speaks: mqtt, identity: { issued_by: rogue, defect: same_name, like: sensors } }
+  pumps: { tenant: acme-us, simulated: 5, speaks: mqtt }
+  hvac: { tenant: acme-us, simulated: 5, speaks: mender, runs: "1.0" }
+selections:
+  half: { from: [sensors], share: 50% }
+steps:
+  - knock: { devices: [sensors] }
+  - expect: { within: 20s, in_lobby: { devices: [sensors] } }
+  - claim: { devices: [sensors], tenant: acme-us }
+  - claim: { devices: [sensors], tenant: acme-eu, by: mallory@example.test, refused: unseen }
+  - grant_trust: { tenants: [acme-eu] }
+  - migrate: { devices: [sensors], tenant: acme-eu }
+  - evacuate: { region: us-east, into: eu-west }
+  - expect:
+      within: 60s
+      bound: { devices: [sensors], tenant: acme-eu }
+      owned_once: { devices: [sensors], among: [acme-us, acme-eu] }
+      residency: { tenants: [acme-us, acme-eu] }
+  - release: { devices: [half], by: ada@acme.test }
+"#;
+
+const NO_LOBBY: (&str, &str) = ("  lobby: { regions: [us-east], trusts: [factory] }\n", "");
+
+/// A case: its name, and what replaces what in [`LOBBY`].
+#[rustfmt::skip]
+const LOBBY_CASES: &[Case] = &[
+    ("unknown-region", &[("into: eu-west", "into: eu-wst")]),
+    ("unknown-region_lobby", &[("lobby: { regions: [us-east]", "lobby: { regions: [mars]")]),
+    ("unknown-region_none", &[("  regions: [us-east, eu-west]\n", ""), ("residency: { tenants: [acme-us, acme-eu] }", "audit: { tenants: [acme-us] }"), ("[A3, A5]", "[A5]")]),
+    ("unknown-authority", &[("issued_by: rogue", "issued_by: rouge")]),
+    ("unknown-tenant_none", &[("tenant: acme-eu, by", "tenant: none, by")]),
+    ("unknown-user_people", &[("by: mallory@example.test", "by: eve@example.test")]),
+    ("name-taken_region", &[("regions: [us-east, eu-west]", "regions: [us-east, eu-west, us-east]")]),
+    ("name-taken_authority", &[("[factory, rogue]", "[factory, rogue, eu-west]")]),
+    ("bad-name_region", &[("regions: [us-east, eu-west]", "regions: [us-east, eu-west, EU_South]")]),
+    ("missing-key_lobby_trusts", &[("lobby: { regions: [us-east], trusts: [factory] }", "lobby: { regions: [us-east] }")]),
+    ("no-lobby", &[NO_LOBBY]),
+    ("no-lobby_in_step", &[NO_LOBBY, (", lobby_trust: withheld", ""), ("sensors: { tenant: none", "sensors: { tenant: acme-us"), ("foreign: { tenant: none", "foreign: { tenant: acme-us"), ("  - expect: { within: 20s, in_lobby: { devices: [sensors] } }\n", "")]),
+    ("no-lobby_claim", &[NO_LOBBY, (", lobby_trust: withheld", ""), ("sensors: { tenant: none", "sensors: { tenant: acme-us"), ("foreign: { tenant: none", "foreign: { tenant: acme-us")]),
+    ("not-spoken_lobby", &[("hvac: { tenant: acme-us", "hvac: { tenant: none")]),
+    ("not-spoken_identity", &[("speaks: mender, runs: \"1.0\"", "speaks: mender, runs: \"1.0\", identity: { issued_by: factory }")]),
+    ("unknown-word_defect", &[("defect: same_name", "defect: same-name")]),
+    ("unknown-word_lobby_trust", &[("lobby_trust: withheld", "lobby_trust: none")]),
+    ("unknown-key_key", &[("issued_by: factory }", "issued_by: factory, key: ed25519 }")]),
+    ("missing-key_like_of_defect", &[("same_name, like: sensors", "same_name")]),
+    ("missing-key_defect", &[("defect: same_name, like: sensors", "like: sensors")]),
+    ("missing-key_defect_other", &[("defect: same_name, like: sensors", "defect: expired, like: sensors")]),
+    ("not-alike", &[("like: sensors", "like: foreign")]),
+    ("not-alike_selection", &[("like: sensors", "like: half")]),
+    ("not-alike_mender", &[("like: sensors", "like: hvac")]),
+    ("not-alike_fewer", &[("foreign: { tenant: none, simulated: 5", "foreign: { tenant: none, simulated: 21")]),
+    ("unknown-devices_like", &[("like: sensors", "like: censors")]),
+    ("mixed-group_nobody", &[("share: 50%", "share: 50%, group: true")]),
+    ("no-owner", &[("knock: { devices: [sensors]", "enroll: { devices: [half]")]),
+    ("missing-key_tenant", &[("claim: { devices: [sensors], tenant: acme-us }", "claim: { devices: [sensors] }")]),
+    ("missing-key_tenant_migrate", &[("migrate: { devices: [sensors], tenant: acme-eu }", "migrate: { devices: [sensors] }")]),
+    ("missing-key_into", &[(", into: eu-west", "")]),
+    ("missing-key_among", &[(", among: [acme-us, acme-eu]", "")]),
+    ("too-few_among", &[("among: [acme-us, acme-eu]", "among: [acme-us]")]),
+    ("nothing-moves", &[("into: eu-west", "into: us-east")]),
+    ("never-refused", &[("claim: { devices: [sensors], tenant: acme-us }", "claim: { devices: [sensors], tenant: acme-us, refused: untrusted }")]),
+    ("never-true_in_lobby", &[("in_lobby: { devices: [sensors] }", "in_lobby: { devices: [sensors, pumps] }")]),
+    ("no-evidence_residency", &[("regions: [us-east, eu-west]", "regions: [us-east]"), ("regions: [eu-west]", "regions: [us-east]"), ("  - evacuate: { region: us-east, into: eu-west }\n", "")]),
+    ("missing-deadline_bound", &[("      within: 60s\n", "")]),
+    ("no-control_migrate", &[("migrate: { devices: [sensors], tenant: acme-eu }", "migrate: { devices: [sensors], tenant: acme-eu, by: ada@acme.test, refused: unseen }")]),
+    ("unjudged_evacuate", &[("into: eu-west }", "into: eu-west, may_fail: true }"), ("owned_once: { devices: [sensors], among: [acme-us, acme-eu] }", "audit: { tenants: [acme-eu] }"), ("      residency: { tenants: [acme-us, acme-eu] }\n", ""), ("[A3, A5]", "[A5]"), ("[us-east], admin", "[us-east, eu-west], admin")]),
+    ("suspended-before_moved", &[("  - release: { devices: [half]", "  - suspend: { tenants: [acme-eu] }\n  - release: { devices: [sensors]")]),
+    ("covers-nothing_residency", &[("      residency: { tenants: [acme-us, acme-eu] }\n", "")]),
+];
+
 /// A fragment that [`USER`] uses, without a mistake.
 const FRAGMENT: &str = r#"fragment: A fleet that is enrolled, and updated once
 takes: { fleet: device, artifact: artifact, patience: duration }
@@ -355,7 +438,11 @@ fn shown(files: &[(&str, Vec<u8>)]) -> (String, BTreeSet<String>) {
 }
 
 fn spoilt(case: &Case) -> String {
-    let mut text = RIGHT.to_owned();
+    spoilt_of(RIGHT, case)
+}
+
+fn spoilt_of(right: &str, case: &Case) -> String {
+    let mut text = right.to_owned();
     for (old, new) in case.1 {
         assert!(text.contains(old), "{}: `{old}` is not there to be replaced", case.0);
         text = text.replacen(old, new, 1);
@@ -374,13 +461,15 @@ fn snapshot(name: &str, text: &str) {
 #[test]
 fn the_right_one_has_no_mistakes() {
     assert_eq!(shown(&[("right.yaml", RIGHT.into())]).0, "");
+    assert_eq!(shown(&[("right.yaml", LOBBY.into())]).0, "");
 }
 
 #[test]
 fn each_mistake_looks_like_this() {
     let (mut codes, mut wrong) = (BTreeSet::new(), Vec::new());
-    for case in CASES {
-        let (text, found) = shown(&[("first.yaml", spoilt(case).into())]);
+    let lobby = LOBBY_CASES.iter().map(|case| (case, spoilt_of(LOBBY, case)));
+    for (case, text) in CASES.iter().map(|case| (case, spoilt(case))).chain(lobby) {
+        let (text, found) = shown(&[("first.yaml", text.into())]);
         let code = case.0.split('_').next().unwrap();
         if !found.contains(code) {
             wrong.push(format!("{}: no {code} in\n{text}", case.0));

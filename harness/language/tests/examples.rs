@@ -1,7 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 //! Whole files: what the design's examples become, value by value, span by span.
 
-use fleetproof_language::{Claim, Class, Protocol, Refusal, Role, Row, Scenario, Sources, Starts, Step, check};
+use fleetproof_language::{
+    Claim, Class, Defect, Need, Protocol, Refusal, Role, Row, Scenario, Sources, Starts, Step, check,
+};
 use std::time::Duration;
 
 fn valid(path: &str) -> (Sources, Scenario) {
@@ -87,6 +89,59 @@ fn two_hats_are_typed() {
     assert_eq!((add.user.as_str(), add.tenant.as_str(), add.role.value), ("pia@provider.test", "acme", Role::Admin));
     let Step::Switch(switch) = &it.steps[5].value else { panic!() };
     assert_eq!(switch.outcome.refused.as_ref().unwrap().value, Refusal::Unseen);
+}
+
+#[test]
+fn the_migration_is_typed() {
+    let (_, it) = valid("lobby-migration.yaml");
+    let names = |list: &[fleetproof_language::Located<String>]| -> Vec<String> {
+        list.iter().map(|name| name.value.clone()).collect()
+    };
+    assert_eq!(names(&it.platform.regions), ["us-east", "eu-west"]);
+    assert_eq!(names(&it.platform.certificate_authorities), ["factory"]);
+    assert_eq!(names(&it.platform.people), ["mallory@example.test"]);
+    let lobby = it.platform.lobby.as_ref().unwrap();
+    assert_eq!((names(&lobby.regions), names(&lobby.trusts)), (vec!["us-east".to_owned()], vec!["factory".to_owned()]));
+    let acme = it.platform.tenants.get("acme-eu").unwrap();
+    assert_eq!((names(&acme.regions), acme.trusts_lobby()), (vec!["eu-west".to_owned()], true));
+    let sensors = it.devices.get("sensors").unwrap();
+    assert!(sensors.is_unbound() && sensors.runs.is_none());
+    assert_eq!(sensors.identity.as_ref().unwrap().issued_by.as_ref().unwrap().value, "factory");
+    let publishes = sensors.publishes.as_ref().unwrap();
+    assert_eq!(
+        (publishes.topic.as_str(), publishes.every.value, publishes.size.value),
+        ("readings", Duration::from_secs(1), 200)
+    );
+    let Step::Claim(claim) = &it.steps[2].value else { panic!() };
+    assert_eq!(claim.tenant.as_ref().unwrap().value, "acme-us");
+    let Step::Migrate(migrate) = &it.steps[5].value else { panic!() };
+    assert_eq!((migrate.tenant.as_str(), migrate.outcome.by.as_ref().unwrap().as_str()), ("acme-eu", "ada@acme.test"));
+    let Step::Expect(last) = &it.steps[6].value else { panic!() };
+    let claims: Vec<_> = last.claims.iter().map(|claim| (claim.name(), claim.kind(), claim.rows())).collect();
+    assert_eq!(
+        claims,
+        [
+            ("bound", Class::Eventual, &[Row::A5, Row::A6, Row::A8][..]),
+            ("forgotten", Class::Eventual, &[Row::P1, Row::A6][..]),
+            ("delivery", Class::Safety, &[Row::A2, Row::A6][..]),
+            ("residency", Class::Active, &[Row::A3][..]),
+        ]
+    );
+    assert_eq!(it.implied_needs().into_iter().collect::<Vec<_>>(), [Need::Lobby, Need::Regions]);
+}
+
+#[test]
+fn the_root_of_trust_is_typed() {
+    let (_, it) = valid("root-of-trust.yaml");
+    let twins = it.devices.get("twins").unwrap().identity.as_ref().unwrap();
+    assert_eq!(
+        (twins.defect.as_ref().unwrap().value, twins.like.as_ref().unwrap().as_str()),
+        (Defect::SameName, "genuine")
+    );
+    assert_eq!(it.platform.tenants.get("acme").unwrap().trusts[0].value, "acme-ca");
+    let Step::Expect(first) = &it.steps[4].value else { panic!() };
+    let Claim::OwnedOnce { devices, among } = &first.claims[0].value else { panic!() };
+    assert_eq!((devices.len(), among.len(), first.claims[0].kind()), (1, 2, Class::Safety));
 }
 
 /// Every word of `selections`, `tags`, `only`; and what must not be taken for a mistake.

@@ -5,10 +5,11 @@ use fleetproof_language::{Diagnostic, FileId, LONGEST_FILE, Sources, check, read
 use proptest::prelude::*;
 use std::fmt::Write;
 
-const VALID: [&str; 3] = [
+const VALID: [&str; 4] = [
     include_str!("valid/quickstart.yaml"),
     include_str!("valid/provider-carve.yaml"),
     include_str!("valid/two-hats.yaml"),
+    include_str!("valid/lobby-migration.yaml"),
 ];
 
 /// Checks the file, and that what comes back can be shown.
@@ -58,10 +59,15 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     }
     let names = (0..1000).map(|index| format!("s{index}")).collect::<Vec<_>>().join(", ");
     crowd.push_str("steps:\n");
-    for _ in 0..50 {
+    for _ in 0..20 {
         let _ = writeln!(crowd, "- enroll: {{ devices: [{names}], may_fail: true }}");
         let _ = writeln!(crowd, "- claim: {{ devices: [{names}], by: a, refused: unseen }}");
-        let _ = writeln!(crowd, "- expect: {{ online: {{ devices: [{names}] }} }}");
+        let _ = writeln!(
+            crowd,
+            "- expect: {{ online: {{ devices: [{names}] }}, delivery: {{ devices: [{names}], lost: 0, duplicated: 0 }} }}"
+        );
+        let _ = writeln!(crowd, "- release: {{ devices: [{names}] }}");
+        let _ = writeln!(crowd, "- expect: {{ in_lobby: {{ devices: [{names}] }} }}");
     }
     let fill = |text: &str| text.repeat(LONGEST_FILE / text.len()).into_bytes();
     let under = |head: &str, text: &str| {

@@ -153,6 +153,105 @@ fn who_speaks_mqtt_is_let_be() {
     );
 }
 
+/// Whose devices are, changes with the steps; what is said about their tenants changes with it.
+#[test]
+fn who_moves_is_followed() {
+    let of = |steps: &[&str]| {
+        let steps: String = steps.iter().map(|step| format!("  - {step}\n")).collect();
+        let text = format!(
+            "scenario: x\nplatform:\n  certificate_authorities: [factory]\n  regions: [here]\n  lobby: {{ regions: [here], trusts: [factory] }}\n  \
+             tenants:\n    acme: {{ admin: ada, device_limit: 4 }}\n    globex: {{ admin: gus, device_limit: 2, lobby_trust: withheld }}\n\
+             devices:\n  vans: {{ tenant: acme, simulated: 3, speaks: mqtt }}\n  cars: {{ tenant: none, simulated: 3, speaks: mqtt }}\n\
+             selections: {{ some: {{ from: [vans], first: 1 }} }}\nsteps:\n{steps}  - expect: {{ within: 1s, audit: {{ tenants: [acme] }} }}\n"
+        );
+        let mut sources = Sources::new();
+        let file = sources.add("x.yaml", text);
+        let (_, mistakes) = check(&sources, &[file]);
+        mistakes.into_iter().map(|mistake| mistake.code.replace("scenario::", "")).collect::<Vec<String>>()
+    };
+    let none: Vec<String> = Vec::new();
+    let shut = "suspend: { tenants: [globex] }";
+    let knock = "knock: { devices: [vans] }";
+    assert_eq!(of(&["migrate: { devices: [vans], tenant: globex }", shut, knock]), ["suspended-before"]);
+    assert_eq!(of(&["migrate: { devices: [vans], tenant: globex, refused: forbidden }", shut, knock]), none);
+    assert_eq!(of(&["migrate: { devices: [some], tenant: globex }", shut, knock]), none, "nobody knows of the others");
+    assert_eq!(of(&[shut, "migrate: { devices: [vans], tenant: globex }"]), ["suspended-before"]);
+    assert_eq!(of(&[shut, "claim: { devices: [cars], tenant: globex }"]), ["suspended-before"]);
+    assert_eq!(of(&[shut, "knock: { devices: [cars] }"]), none);
+    assert_eq!(
+        of(&["claim: { devices: [cars], tenant: globex }", shut, "knock: { devices: [cars] }"]),
+        ["suspended-before"]
+    );
+    let one_of_two = "parallel: { branches: [[{ claim: { devices: [cars], tenant: globex } }], [{ claim: { devices: [cars], tenant: acme } }]] }";
+    assert_eq!(of(&[one_of_two, shut, "knock: { devices: [cars] }"]), none);
+    assert_eq!(
+        of(&[
+            "claim: { devices: [vans], tenant: globex, may_fail: true }",
+            shut,
+            knock,
+            "expect: { within: 1s, bound: { devices: [vans], tenant: acme } }"
+        ]),
+        none
+    );
+    let freed = "suspend: { tenants: [acme] }";
+    assert_eq!(
+        of(&["release: { devices: [vans] }", "in_lobby"].map(|step| if step == "in_lobby" {
+            "expect: { within: 1s, in_lobby: { devices: [vans] } }"
+        } else {
+            step
+        })),
+        none
+    );
+    assert_eq!(of(&["release: { devices: [vans] }", freed, knock, "resume: { tenants: [acme] }"]), none);
+    assert_eq!(of(&[freed, knock, "resume: { tenants: [acme] }"]), ["suspended-before"]);
+    let untrusted = "claim: { devices: [cars], tenant: acme, refused: untrusted }";
+    assert_eq!(of(&[untrusted]), ["never-refused"]);
+    assert_eq!(of(&["revoke_trust: { tenants: [acme] }", untrusted]), none);
+    assert_eq!(of(&["claim: { devices: [cars], tenant: globex, refused: untrusted }"]), none);
+    let mallory = "claim: { devices: [cars], tenant: globex, by: ada, refused: unseen }";
+    assert_eq!(of(&[mallory]), none, "gus may");
+    assert_eq!(of(&["claim: { devices: [cars], tenant: acme, by: ada, refused: unseen }"]), ["no-control"]);
+}
+
+/// What its words need of a platform is known from the file.
+#[test]
+fn words_imply_what_they_need() {
+    let needs = |platform: &str, group: &str, steps: &str| {
+        let text = format!(
+            "scenario: x\nplatform: {{ {platform}tenants: {{ acme: {{ admin: ada, device_limit: 9 }} }} }}\n\
+             artifacts: {{ v2: {{ version: \"2\", size: 1 KiB }} }}\n\
+             devices: {{ vans: {{ tenant: acme, simulated: 3, {group} }} }}\nsteps:\n{steps}  - expect: {{ within: 1s, online: {{ devices: [vans] }} }}\n"
+        );
+        let mut sources = Sources::new();
+        let file = sources.add("x.yaml", text);
+        let (scripts, mistakes) = check(&sources, &[file]);
+        assert!(mistakes.is_empty(), "{}", mistakes[0].render(&sources));
+        scripts[0].scenario().implied_needs().iter().map(|need| need.word()).collect::<Vec<_>>().join(" ")
+    };
+    let (mender, mqtt, deploy) = (
+        "speaks: mender, runs: \"1\"",
+        "speaks: mqtt, runs: \"1\"",
+        "  - deploy: { artifact: v2, devices: [vans], name: r }\n",
+    );
+    assert_eq!(needs("", mender, deploy), "");
+    assert_eq!(needs("", mqtt, ""), "");
+    assert_eq!(
+        needs(
+            "",
+            mqtt,
+            &format!(
+                "  - parallel: {{ branches: [[{{ log: {{ text: a }} }}], [{{ log: {{ text: b }} }}]] }}\n{deploy}"
+            )
+        ),
+        "jobs"
+    );
+    assert_eq!(needs("provider: { device_limit: 9, admin: pia }, ", mqtt, ""), "provider");
+    assert_eq!(needs("regions: [a], ", mqtt, ""), "");
+    assert_eq!(needs("regions: [a, b], ", mqtt, ""), "regions");
+    let lobby = "regions: [a], certificate_authorities: [f], lobby: { regions: [a], trusts: [f] }, ";
+    assert_eq!(needs(lobby, mqtt, deploy), "lobby jobs");
+}
+
 #[test]
 fn what_cannot_be_read_is_not_judged() {
     // The broken claim might have judged the step, the broken step might have changed the limit.

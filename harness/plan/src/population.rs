@@ -242,6 +242,7 @@ mod tests {
             speaks: at(Protocol::Mender),
             runs: Some(at("1.0".to_owned())),
             poll: None,
+            identity: None,
             publishes: None,
             jitter: None,
             boot_time: None,
