@@ -170,12 +170,21 @@ claims! {
         }
         /// At most so many of their messages are lost, and at most so many arrive more than once: what the devices have sent is held against what arrived.
         Delivery = "delivery", Safety, [A2, A6] {
-            /// The devices: groups and selections. They must publish.
+            /// The devices: groups and selections. They publish, by themselves or as a `load`.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("whose messages: `devices: [sensors]`");
             /// How many may be lost.
             lost: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may be lost: `lost: 0`");
             /// How many may arrive more than once.
             duplicated: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may arrive more than once: `duplicated: 0`");
+        }
+        /// So many messages came through a subscription, no more and no fewer.
+        Received = "received", Eventual, [A2] {
+            /// The subscription, by its name.
+            subscription: Located<String> = Shape::Refers(Refers::Subscription), Required("through which: `subscription: overheard`");
+            /// How many each of its devices got; `0`: none.
+            count: Located<u32> = Shape::Number(0, u32::MAX), Required("how many: `count: 0`");
+            /// Only messages that say this are counted.
+            text: Option<Located<String>> = Shape::Text, Otherwise("all are");
         }
         /// It obeyed its phases, rate, retries, timeouts and threshold; states are legal; those it reached ended as the artifact behaves, others are untouched.
         Rollout = "rollout", Eventual, [P11, A10] {
@@ -219,7 +228,7 @@ claims! {
             baseline: Located<String> = Shape::Refers(Refers::Measure), Required("what it is held against: `baseline: calm`");
             /// How much longer the slowest hundredth may take (in the types: thousandths).
             p99: Located<u32> = Shape::Ratio, Required("how much longer the slowest hundredth may take: `p99: 1.2x`");
-            /// How many requests may stay without an answer.
+            /// How many requests may stay without an answer, and messages without an acknowledgement.
             lost: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may stay without an answer: `lost: 0`");
             /// How many may be refused, or fail (in the types: millionths).
             errors: Option<Located<u32>> = Shape::Share, Otherwise("0%");
@@ -232,7 +241,7 @@ claims! {
             latency: Located<Duration> = Shape::Duration(1), Required("all but the slowest hundredth take no longer: `latency: 200ms`");
             /// How many may be refused, or fail (in the types: millionths).
             errors: Located<u32> = Shape::Share, Required("how many may be refused: `errors: 0%`");
-            /// How many requests may stay without an answer.
+            /// How many requests may stay without an answer, and messages without an acknowledgement.
             lost: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may stay without an answer: `lost: 0`");
         }
         /// Children and reserve add up to the pool, with `callers` at once.

@@ -150,6 +150,8 @@ pub(crate) enum Named {
     JsonPath,
     /// What was measured.
     Measure,
+    /// What was subscribed to.
+    Subscription,
 }
 
 /// What a name can refer to.
@@ -177,6 +179,8 @@ pub(crate) enum Refers {
     End,
     /// What an earlier step measured.
     Measure,
+    /// What an earlier step subscribed to.
+    Subscription,
 }
 
 /// A type of the language that is a block in the file.

@@ -29,7 +29,7 @@ block! {
         pub status: Option<Located<u32>> = Shape::Number(100, 599), Optional;
         /// What must stand in the answer, by JSON path (RFC 9535).
         pub body: Table<Json> = Shape::Map(Named::JsonPath, &Shape::Json), Otherwise("not looked at");
-        /// Names for parts of the answer, by JSON path; later texts of `http` and `log` hold them as `{{ name }}`.
+        /// Names for parts of the answer, by JSON path; later texts of `http`, `mqtt` and `log` hold them as `{{ name }}`.
         pub save: Table<Query> = Shape::Map(Named::Saved, &Shape::JsonPath), Otherwise("nothing");
         /// The kind of refusal that is due. Somebody who may has to make the same request in this run.
         pub refused: Option<Located<Refusal>> = Shape::Word(Refusal::WORDS), Optional;

@@ -1,6 +1,7 @@
 //! What may fail is judged later: which names a step changes, and which a claim is about.
 
 use crate::claim::Claim;
+use crate::messages::Mqtt;
 use crate::rules::Rules;
 use crate::scenario::Tenant;
 use crate::source::Located;
@@ -40,6 +41,10 @@ impl<'s> Rules<'s> {
                 std::iter::once(it.deployment.as_str()).chain(names(devices)).collect()
             }
             Step::Pause(it) | Step::Continue(it) => vec![&it.deployment],
+            Step::Mqtt(it) => match &it.value {
+                Mqtt::Publish(it) => names(&it.devices),
+                Mqtt::Subscribe(it) => names(&it.devices).into_iter().chain([it.name.as_str()]).collect(),
+            },
             Step::WaitUntil(_)
             | Step::Fault(_)
             | Step::While(_)
@@ -72,6 +77,10 @@ impl<'s> Rules<'s> {
                 let devices = self.deployed.get(deployment.as_str()).copied().unwrap_or_default();
                 std::iter::once(deployment.as_str()).chain(names(devices)).collect()
             }
+            Claim::Received { subscription, .. } => {
+                let devices = self.subscribed.get(subscription.as_str()).copied().unwrap_or_default();
+                std::iter::once(subscription.as_str()).chain(names(devices)).collect()
+            }
             Claim::Isolation { between, .. } => names(between),
             Claim::Access { user, tenant, .. } => vec![user, tenant],
             Claim::OwnedOnce { devices, among } => names(devices).into_iter().chain(names(among)).collect(),
@@ -93,8 +102,10 @@ impl<'s> Rules<'s> {
     /// What may fail is named by a later claim: itself, its devices' groups, or their tenants.
     pub(crate) fn judged(&mut self) {
         let mut later: BTreeSet<&str> = BTreeSet::new();
+        let mut is_heard = false;
         for step in self.scenario.all_steps().into_iter().rev() {
             if let Step::Expect(expect) = &step.value {
+                is_heard |= expect.claims.iter().any(|claim| matches!(claim.value, Claim::Received { .. }));
                 for name in expect.claims.iter().flat_map(|claim| self.about(claim)) {
                     if later.insert(name) {
                         later.extend(self.population.counts(name).map(|(group, _)| group));
@@ -107,7 +118,10 @@ impl<'s> Rules<'s> {
                         || self.population.counts(name).any(|(group, _)| later.contains(group))
                         || self.population.tenants(name).any(|tenant| later.contains(tenant))
                 };
+                // What became of a message is seen wherever somebody listens.
+                let is_message = matches!(&step.value, Step::Mqtt(it) if matches!(it.value, Mqtt::Publish(_)));
                 if let Some(subject) = subjects.first()
+                    && !(is_message && is_heard)
                     && !subjects.iter().any(named)
                 {
                     let message = "this step may fail, and nothing later judges it";

@@ -53,7 +53,7 @@ pub use fragment::Use;
 pub use http::{Http, Query, one};
 pub use live::{Json, Live, Piece};
 pub use lobby::{Claiming, Evacuate, Identity, Lobby, Migrate};
-pub use messages::Publishes;
+pub use messages::{Mqtt, MqttPublish, MqttSubscribe, Publishes};
 pub use quantity::Rate;
 pub use reference::reference;
 pub use rollout::{Growth, Phase};
@@ -66,7 +66,7 @@ pub use step::{
     Abort, AddUser, AtTheDoor, ByDeployment, ByDevices, ByTenants, Configure, Deploy, Elapsed, Expect, InState, Log,
     Onboard, Outcome, Progress, Step, Upload, UserAt, WaitUntil,
 };
-pub use strain::{CallLoad, KnockLoad, Load, Measure, Quotas};
+pub use strain::{CallLoad, KnockLoad, Load, Measure, PublishLoad, Quotas, ReconnectLoad};
 pub use template::Scalar;
 pub use wording::Wording;
 pub use words::{

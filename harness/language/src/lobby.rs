@@ -10,7 +10,7 @@ use crate::scenario::{Devices, Scenario, Tenant};
 use crate::source::{Located, Span};
 use crate::step::{Outcome, Step};
 use crate::suggest::short;
-use crate::words::{Defect, LobbyTrust, Need, Protocol, Refusal};
+use crate::words::{Defect, LobbyTrust, Need, Protocol, Refusal, Surface};
 use std::collections::BTreeSet;
 
 /// The tenant of devices that belong to nobody.
@@ -296,6 +296,11 @@ impl Rules<'_> {
     fn claim(&mut self, claim: &Located<Claim>) {
         match &claim.value {
             Claim::InLobby { .. } => self.lobby(claim.span, "nobody can be in it"),
+            Claim::Isolation { surfaces, .. } => {
+                if let Some(surface) = surfaces.iter().find(|surface| surface.value == Surface::Lobby) {
+                    self.lobby(surface.span, "nothing can be tried there");
+                }
+            }
             Claim::Bound { .. } => self.lobby(claim.span, "who is bound was told so by a lobby"),
             Claim::Residency { .. } if self.scenario.platform.regions.len() < 2 => {
                 let message = "there is one region, so nothing could be in another".to_owned();

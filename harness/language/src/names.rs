@@ -1,7 +1,7 @@
 //! Names: declared once in a file, across all kinds, and known where they are used.
 
 use crate::diagnostic::Diagnostic;
-use crate::grammar::{Named, Refers, Shape};
+use crate::grammar::{Block, Named, Refers, Shape};
 use crate::lobby::NOBODY;
 use crate::source::Span;
 use crate::sources::Sources;
@@ -111,6 +111,7 @@ impl Named {
             Self::Header => "a header",
             Self::JsonPath => "a JSON path",
             Self::Measure => "a measurement",
+            Self::Subscription => "a subscription",
         }
     }
 }
@@ -125,7 +126,7 @@ impl Named {
 impl Refers {
     /// Whether what it refers to is declared by a step, and known below it.
     const fn is_ordered(self) -> bool {
-        matches!(self, Self::Deployment | Self::Saved | Self::Measure)
+        matches!(self, Self::Deployment | Self::Saved | Self::Measure | Self::Subscription)
     }
 
     pub(crate) fn to(self, named: Named) -> bool {
@@ -141,6 +142,7 @@ impl Refers {
             Self::Saved => named == Named::Saved,
             Self::End => matches!(named, Named::Devices | Named::Selection | Named::Tenant),
             Self::Measure => named == Named::Measure,
+            Self::Subscription => named == Named::Subscription,
         }
     }
 }
@@ -190,6 +192,14 @@ pub(crate) fn check_name(named: Named, name: &str, span: Span) -> Option<Diagnos
         return Some(Diagnostic::new("name-taken", span, message).label("reserved").help(help));
     }
     None
+}
+
+/// What the keys of a block declare.
+fn declared_by(block: &'static Block) -> impl Iterator<Item = Named> {
+    block.keys.iter().filter_map(|key| match key.shape {
+        Shape::Declares(named) => Some(named),
+        _ => None,
+    })
 }
 
 /// A reference that nothing answers.
@@ -263,12 +273,16 @@ impl Names {
             Shape::List(item, _) => self.unread(item),
             Shape::Steps { .. } | Shape::Branches => {
                 for verb in Step::BLOCK.keys {
-                    let Shape::Block(block) = verb.shape else { continue };
-                    let named = block.keys.iter().filter_map(|key| match key.shape {
-                        Shape::Declares(named) => Some(named),
-                        _ => None,
-                    });
-                    self.unread.extend(named);
+                    match verb.shape {
+                        Shape::Block(block) => self.unread.extend(declared_by(block)),
+                        Shape::Choice(kinds) => {
+                            for kind in kinds.keys {
+                                let Shape::Block(block) = kind.shape else { continue };
+                                self.unread.extend(declared_by(block));
+                            }
+                        }
+                        _ => {}
+                    }
                 }
             }
             Shape::Map(named, _) => {
@@ -354,6 +368,7 @@ impl Names {
                 Named::Tag,
                 Named::Saved,
                 Named::Measure,
+                Named::Subscription,
             ];
             let found =
                 kinds.iter().filter(|kind| refers.to(**kind)).find_map(|kind| by_name.get(&(*kind, name.as_str())));
@@ -429,6 +444,12 @@ impl Names {
                 format!("nothing before this step was measured as `{name}`"),
                 "no `measure` above has this `name`",
                 "measurements",
+            ),
+            Refers::Subscription => (
+                "unknown-subscription",
+                format!("no subscription before this step is called `{name}`"),
+                "no `mqtt: { subscribe: … }` above has this `name`",
+                "subscriptions",
             ),
             Refers::Saved => (
                 "unknown-variable",

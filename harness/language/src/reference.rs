@@ -12,8 +12,8 @@ use crate::script::Var;
 use crate::step::{Expect, Outcome, Step};
 use crate::strain::Quotas;
 use crate::words::{
-    Counting, Defect, LobbyTrust, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role, RolloutState,
-    Row, Target,
+    Counting, Defect, Limit, LobbyTrust, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role,
+    RolloutState, Row, Surface, Target,
 };
 use std::fmt::Write;
 
@@ -29,7 +29,7 @@ pub fn reference() -> String {
     page.push_str(
         "\nTemplates, `\"{{ name }}\"` in quotes, fill values in before they are read: a variable, `matrix.<name>`, `run.seed`, in a \
          fragment its parameters. A value that is one template takes the place of what it stands for, a number too.\nWhat is known \
-         only while running stands only in the texts of `http` and `log`: secrets, `run.id`, saved values, and `round` inside \
+         only while running stands only in the texts of `http`, `mqtt` and `log`: secrets, `run.id`, saved values, and `round` inside \
          `repeat`.\n",
     );
     section(&mut page, "`vars.<name>`", Var::BLOCK);
@@ -60,7 +60,11 @@ pub fn reference() -> String {
             _ => {}
         }
     }
-    section(&mut page, "What steps on devices, tenants, people and updates take beside their own keys", Outcome::BLOCK);
+    section(
+        &mut page,
+        "What steps on devices, tenants, people, updates and topics take beside their own keys",
+        Outcome::BLOCK,
+    );
     section_of(&mut page, "`expect`", Expect::BLOCK.about, Expect::BLOCK.keys);
     page.push_str(
         "\nE, *eventual*: may become true until `within`, which it needs. S, *safety*: judged on all that was recorded. \
@@ -85,6 +89,8 @@ pub fn reference() -> String {
         ("`refused`", Refusal::WORDS),
         ("`needs`", Need::WORDS),
         ("`misbehaves`", Misbehaviour::WORDS),
+        ("`surfaces`", Surface::WORDS),
+        ("`limits`", Limit::WORDS),
         ("`role`", Role::WORDS),
         ("`speaks`", Protocol::WORDS),
         ("`defect`", Defect::WORDS),
@@ -198,6 +204,7 @@ fn takes(shape: &Shape) -> String {
             Refers::Saved => "saved value",
             Refers::End => "device group, selection, tenant or `platform`",
             Refers::Measure => "measurement",
+            Refers::Subscription => "subscription",
         }
         .to_owned(),
         Shape::Steps { .. } => "list: step".to_owned(),

@@ -4,7 +4,7 @@ use crate::claim::{Claim, Class};
 use crate::diagnostic::Diagnostic;
 use crate::flow;
 use crate::lobby;
-use crate::messages;
+use crate::messages::{self, Mqtt};
 use crate::population::Population;
 use crate::quantity;
 use crate::reader::Seen;
@@ -58,6 +58,8 @@ pub(crate) struct Rules<'s> {
     added: BTreeMap<&'s str, Vec<(&'s str, Role)>>,
     /// To whom a deployment goes.
     pub(crate) deployed: BTreeMap<&'s str, &'s [Located<String>]>,
+    /// Who subscribes under a name.
+    pub(crate) subscribed: BTreeMap<&'s str, &'s [Located<String>]>,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -96,10 +98,16 @@ impl<'s> Rules<'s> {
     fn new(scenario: &'s Scenario) -> Self {
         let mut added: BTreeMap<&str, Vec<(&str, Role)>> = BTreeMap::new();
         let mut deployed: BTreeMap<&str, &[Located<String>]> = BTreeMap::new();
+        let mut subscribed: BTreeMap<&str, &[Located<String>]> = BTreeMap::new();
         for step in scenario.all_steps() {
             match &step.value {
                 Step::AddUser(it) => added.entry(&it.tenant).or_default().push((&it.user, it.role.value)),
                 Step::Deploy(it) => drop(deployed.insert(&it.name, &it.devices)),
+                Step::Mqtt(it) => {
+                    if let Mqtt::Subscribe(it) = &it.value {
+                        subscribed.insert(&it.name, &it.devices);
+                    }
+                }
                 _ => {}
             }
         }
@@ -110,6 +118,7 @@ impl<'s> Rules<'s> {
             selections: scenario.selections.iter().map(|(name, it)| (name.as_str(), &it.value)).collect(),
             added,
             deployed,
+            subscribed,
             mistakes: Vec::new(),
         }
     }
@@ -386,6 +395,7 @@ impl<'s> Rules<'s> {
             | Step::Repeat(_)
             | Step::Use(_)
             | Step::Http(_)
+            | Step::Mqtt(_)
             | Step::Load(_)
             | Step::Measure(_)
             | Step::Log(_)

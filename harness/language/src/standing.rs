@@ -164,6 +164,7 @@ impl<'s> Follow<'s, '_> {
             Step::Deploy(it) => self.inside(self.of_devices(&it.devices), &it.outcome),
             Step::Expect(it) => it.claims.iter().for_each(|claim| self.claim(claim)),
             Step::Load(it) => self.strained(&it.value),
+            Step::Mqtt(it) => self.inside(self.of_devices(it.value.devices()), it.value.outcome()),
             Step::Measure(it) => self.inside(self.of_devices(&it.devices), &Outcome::default()),
             Step::Abort(_)
             | Step::Pause(_)
@@ -176,11 +177,9 @@ impl<'s> Follow<'s, '_> {
         }
     }
 
-    /// Devices that knock, knock somewhere.
+    /// Devices that knock or publish do so somewhere.
     fn strained(&mut self, load: &'s Load) {
-        if let Load::Knock(it) = load {
-            self.inside(self.of_devices(&it.devices), &Outcome::default());
-        }
+        self.inside(self.of_devices(load.devices()), &Outcome::default());
     }
 
     /// What is there cannot come into being.

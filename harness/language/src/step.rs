@@ -10,6 +10,7 @@ use crate::grammar::{Block, Form, Key, Named, Refers, Shape, block};
 use crate::http::Http;
 use crate::live::Live;
 use crate::lobby::{Claiming, Evacuate, Migrate};
+use crate::messages::Mqtt;
 use crate::quantity::Rate;
 use crate::reader::{At, Content, Reader, located};
 use crate::rollout::{Growth, Phase};
@@ -191,9 +192,11 @@ verbs! {
         Use(Use) = "use",
         /// A request of one's own.
         Http(Http) = "http",
+        /// Devices publish or subscribe, with topics of one's own.
+        Mqtt(Mqtt) = "mqtt" choice,
         /// The platform is strained.
         Load(Load) = "load" choice,
-        /// Latency, loss and errors of what devices ask anyway. In virtual time service times are modelled.
+        /// Latency, loss and errors of what devices ask, or publish, anyway. In virtual time service times are modelled.
         Measure(Measure) = "measure",
         /// A remark in the journal and the report.
         Log(Log) = "log",
@@ -203,7 +206,7 @@ verbs! {
 }
 
 block! {
-    /// What steps on devices, tenants, people and updates take beside their own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
+    /// What steps on devices, tenants, people, updates and topics take beside their own parameters. At most one of `refused` and `may_fail`; with neither it must succeed.
     #[derive(Default)]
     pub struct Outcome {
         /// Who acts.
@@ -422,6 +425,7 @@ impl Step {
             Self::Deploy(it) => Some(&it.value.outcome),
             Self::Abort(it) => Some(&it.value.outcome),
             Self::Pause(it) | Self::Continue(it) => Some(&it.value.outcome),
+            Self::Mqtt(it) => Some(it.value.outcome()),
             Self::WaitUntil(_)
             | Self::Fault(_)
             | Self::While(_)

@@ -19,11 +19,37 @@ use std::time::Duration;
 pub(crate) const FASTEST: u32 = 1_000_000_000;
 
 block! {
-    /// Limits of a tenant beside its `device_limit`. A platform of which nothing else is known has no others.
+    /// Limits of a tenant beside its `device_limit`. What is not written stays as the platform has it.
     #[derive(Default)]
     pub struct Quotas {
         /// How often its people may call, all of them together. What its devices ask is not counted.
         pub call_rate: Option<Located<Rate>> = Shape::Rate, Optional;
+        /// How many of its devices may be connected at a time.
+        pub connections: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+        /// How often its devices may connect, all of them together.
+        pub connect_rate: Option<Located<Rate>> = Shape::Rate, Optional;
+        /// How often one device may connect.
+        pub connects_per_client: Option<Located<Rate>> = Shape::Rate, Optional;
+        /// How much one connection carries, each way; what is beyond is delayed (in the types: bytes per second).
+        pub connection_bandwidth: Option<Located<u64>> = Shape::Bandwidth, Optional;
+        /// How often its devices may publish, all of them together.
+        pub publish_rate: Option<Located<Rate>> = Shape::Rate, Optional;
+        /// How often one device may publish.
+        pub device_publish_rate: Option<Located<Rate>> = Shape::Rate, Optional;
+        /// How large a message may be.
+        pub payload: Option<Located<u64>> = Shape::Size, Optional;
+        /// How many messages of one device may wait to be acknowledged, each way.
+        pub in_flight: Option<Located<u32>> = Shape::Number(1, 65_535), Optional;
+        /// How many subscriptions one device may have at a time.
+        pub subscriptions: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+        /// How many filters may stand in one request to subscribe.
+        pub filters: Option<Located<u32>> = Shape::Number(1, u32::MAX), Optional;
+        /// How many levels a topic may have: `a/b` has two.
+        pub topic_levels: Option<Located<u32>> = Shape::Number(1, 65_535), Optional;
+        /// How many messages may be kept for later subscribers.
+        pub retained: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+        /// How long a session may outlive its connection.
+        pub session_expiry: Option<Located<Duration>> = Shape::Duration(0), Optional;
     }
 }
 
@@ -32,6 +58,10 @@ kinds! {
     pub enum Load {
         /// Devices show their identity again and again.
         Knock(KnockLoad) = "knock",
+        /// Devices publish, each again and again.
+        Publish(PublishLoad) = "publish",
+        /// Devices drop their connections and connect again.
+        Reconnect(ReconnectLoad) = "reconnect",
         /// A person asks for the same thing again and again.
         Call(CallLoad) = "call",
     }
@@ -42,6 +72,34 @@ block! {
     pub struct KnockLoad {
         /// The devices: groups and selections.
         pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [hvac]`");
+        /// How often, all of them together.
+        pub rate: Located<Rate> = Shape::Rate, Required("how often: `rate: 200/s`");
+        /// How long.
+        pub r#for: Option<Located<Duration>> = Shape::Duration(1), Otherwise("required; beside other steps as long as they take");
+    }
+}
+
+block! {
+    /// Devices publish, each again and again, beside what they publish anyway.
+    pub struct PublishLoad {
+        /// The devices: groups and selections. They speak `mqtt`.
+        pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [sensors]`");
+        /// Published below the device's own prefix: `roar` is `app/<thing>/roar`.
+        pub topic: Located<String> = Shape::Text, Required("where, below their own prefix: `topic: roar`");
+        /// How often, each of them.
+        pub every: Located<Duration> = Shape::Duration(1), Required("how often: `every: 500ms`");
+        /// How large a message is; larger, where who, which one and when cannot be said in so few bytes.
+        pub size: Located<u64> = Shape::Size, Required("how large a message is: `size: 200 B`");
+        /// How long.
+        pub r#for: Option<Located<Duration>> = Shape::Duration(1), Otherwise("required; beside other steps as long as they take");
+    }
+}
+
+block! {
+    /// Devices drop their connections and connect again, one after another.
+    pub struct ReconnectLoad {
+        /// The devices: groups and selections. They speak `mqtt`.
+        pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("which devices: `devices: [sensors]`");
         /// How often, all of them together.
         pub rate: Located<Rate> = Shape::Rate, Required("how often: `rate: 200/s`");
         /// How long.
@@ -64,7 +122,7 @@ block! {
 }
 
 block! {
-    /// Latency, loss and errors of what devices ask anyway.
+    /// Latency, loss and errors of what devices ask, or publish, anyway.
     pub struct Measure {
         /// The name that claims refer to.
         pub name: Located<String> = Shape::Declares(Named::Measure), Required("claims refer to it: `name: calm`");
@@ -81,16 +139,31 @@ impl Load {
     pub const fn time(&self) -> Option<&Located<Duration>> {
         match self {
             Self::Knock(it) => it.value.r#for.as_ref(),
+            Self::Publish(it) => it.value.r#for.as_ref(),
+            Self::Reconnect(it) => it.value.r#for.as_ref(),
             Self::Call(it) => it.value.r#for.as_ref(),
         }
     }
 
-    /// How often something is asked.
+    /// How often something is asked, by all together; `None`: each of the devices at its own times.
     #[must_use]
-    pub const fn rate(&self) -> Rate {
+    pub const fn rate(&self) -> Option<Rate> {
         match self {
-            Self::Knock(it) => it.value.rate.value,
-            Self::Call(it) => it.value.rate.value,
+            Self::Knock(it) => Some(it.value.rate.value),
+            Self::Reconnect(it) => Some(it.value.rate.value),
+            Self::Call(it) => Some(it.value.rate.value),
+            Self::Publish(_) => None,
+        }
+    }
+
+    /// The devices that it takes; none where a person asks.
+    #[must_use]
+    pub fn devices(&self) -> &[Located<String>] {
+        match self {
+            Self::Knock(it) => &it.value.devices,
+            Self::Publish(it) => &it.value.devices,
+            Self::Reconnect(it) => &it.value.devices,
+            Self::Call(_) => &[],
         }
     }
 }
@@ -102,9 +175,10 @@ pub(crate) fn check(scenario: &Scenario) -> Vec<Diagnostic> {
     let mistake = |code, span: Span, message: String, label: &str, help: &str| {
         Diagnostic::new(code, span, message).label(label).help(help)
     };
-    let tenants = scenario.platform.tenants.iter();
-    let mut limited: BTreeSet<&str> =
-        tenants.filter(|(_, it)| has_rate(it.quotas.as_ref())).map(|(name, _)| name.as_str()).collect();
+    let mut limited: BTreeSet<(&str, Limit)> = BTreeSet::new();
+    for (name, tenant) in scenario.platform.tenants.iter() {
+        limited.extend(tenant.quotas.iter().flat_map(|it| it.limits()).map(|limit| (name.as_str(), limit)));
+    }
     let strains = steps.iter().any(|step| strains(step));
     for step in &steps {
         match &step.value {
@@ -123,21 +197,25 @@ pub(crate) fn check(scenario: &Scenario) -> Vec<Diagnostic> {
                 }
             }
             Step::Configure(it) => {
-                if has_rate(it.quotas.as_ref()) {
-                    limited.insert(it.tenant.as_str());
-                }
+                limited.extend(it.quotas.iter().flat_map(|it| it.limits()).map(|limit| (it.tenant.as_str(), limit)));
                 mistakes.extend(operators_work(it));
             }
             Step::Expect(expect) => {
                 for claim in &expect.claims {
                     mistakes.extend(match &claim.value {
                         Claim::Quota { tenants, limits, .. } => {
-                            let rated = limits.iter().any(|limit| limit.value == Limit::CallRate);
-                            let free = tenants.iter().find(|name| rated && !limited.contains(name.as_str()));
-                            free.map(|name| {
-                                let message = format!("`{}` has no `call_rate` that could be held", name.value);
-                                let help = "give it one: `quotas: { call_rate: 60/min }`";
-                                mistake("no-limit", name.span, message, "may call as often as it likes", help)
+                            let mut all = tenants.iter().flat_map(|name| limits.iter().map(move |it| (name, it.value)));
+                            let free = all.find(|(name, limit)| {
+                                *limit != Limit::DeviceLimit && !limited.contains(&(name.as_str(), *limit))
+                            });
+                            free.map(|(name, limit)| {
+                                let message = format!("`{}` has no `{limit}` that could be held", name.value);
+                                let help = format!("give it one: `quotas: {{ {limit}: {} }}`", example(limit));
+                                let label = match limit {
+                                    Limit::CallRate => "may call as often as it likes",
+                                    _ => "nothing here limits it",
+                                };
+                                mistake("no-limit", name.span, message, label, &help)
                             })
                         }
                         Claim::Neighbour { measure, baseline, .. } if measure.value == baseline.value => {
@@ -168,8 +246,45 @@ fn operators_work(it: &Configure) -> Option<Diagnostic> {
     Some(Diagnostic::new("operator-only", by.span, message).label("not the operator").help(help))
 }
 
-fn has_rate(quotas: Option<&Located<Quotas>>) -> bool {
-    quotas.is_some_and(|quotas| quotas.call_rate.is_some())
+impl Quotas {
+    /// What is limited.
+    #[must_use]
+    pub fn limits(&self) -> Vec<Limit> {
+        let set = [
+            (Limit::CallRate, self.call_rate.is_some()),
+            (Limit::Connections, self.connections.is_some()),
+            (Limit::ConnectRate, self.connect_rate.is_some()),
+            (Limit::ConnectsPerClient, self.connects_per_client.is_some()),
+            (Limit::ConnectionBandwidth, self.connection_bandwidth.is_some()),
+            (Limit::PublishRate, self.publish_rate.is_some()),
+            (Limit::DevicePublishRate, self.device_publish_rate.is_some()),
+            (Limit::Payload, self.payload.is_some()),
+            (Limit::InFlight, self.in_flight.is_some()),
+            (Limit::Subscriptions, self.subscriptions.is_some()),
+            (Limit::Filters, self.filters.is_some()),
+            (Limit::TopicLevels, self.topic_levels.is_some()),
+            (Limit::Retained, self.retained.is_some()),
+            (Limit::SessionExpiry, self.session_expiry.is_some()),
+        ];
+        set.into_iter().filter(|(_, is_set)| *is_set).map(|(limit, _)| limit).collect()
+    }
+}
+
+/// How a limit is written.
+const fn example(limit: Limit) -> &'static str {
+    match limit {
+        Limit::CallRate => "60/min",
+        Limit::ConnectRate => "100/s",
+        Limit::ConnectsPerClient => "1/s",
+        Limit::PublishRate => "1000/s",
+        Limit::DevicePublishRate => "100/s",
+        Limit::ConnectionBandwidth => "512 KiB/s",
+        Limit::Payload => "128 KiB",
+        Limit::SessionExpiry => "1h",
+        Limit::Filters | Limit::TopicLevels => "8",
+        Limit::Subscriptions => "50",
+        Limit::DeviceLimit | Limit::Connections | Limit::InFlight | Limit::Retained => "100",
+    }
 }
 
 /// Whether a step strains the platform.

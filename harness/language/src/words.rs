@@ -66,10 +66,30 @@ words!(
         Bricks = "bricks": "nothing can save the device, the platform must say so" });
 words!(
     /// A limit that a tenant can have.
-    Limit, "unknown-word", "a limit" { DeviceLimit = "device_limit", CallRate = "call_rate" });
+    Limit, "unknown-word", "a limit" {
+        DeviceLimit = "device_limit": "devices that are accepted",
+        CallRate = "call_rate": "calls of its people",
+        Connections = "connections": "connections at a time",
+        ConnectRate = "connect_rate": "new connections",
+        ConnectsPerClient = "connects_per_client": "new connections of one device",
+        ConnectionBandwidth = "connection_bandwidth": "bytes of one connection, each way",
+        PublishRate = "publish_rate": "messages of all its devices",
+        DevicePublishRate = "device_publish_rate": "messages of one device",
+        Payload = "payload": "bytes of a message",
+        InFlight = "in_flight": "messages of one device that wait to be acknowledged",
+        Subscriptions = "subscriptions": "subscriptions of one device",
+        Filters = "filters": "filters in one request to subscribe",
+        TopicLevels = "topic_levels": "levels of a topic",
+        Retained = "retained": "messages that are kept for later subscribers",
+        SessionExpiry = "session_expiry": "how long a session outlives its connection" });
 words!(
     /// Where attempts are made.
-    Surface, "unknown-word", "a surface" { Http = "http", Storage = "storage", Audit = "audit" });
+    Surface, "unknown-word", "a surface" {
+        Http = "http": "what people and devices ask over HTTP",
+        Mqtt = "mqtt": "sessions, topics, retained messages, shadows and jobs at the broker",
+        Lobby = "lobby": "what the lobby is asked and told",
+        Storage = "storage": "what is stored, and links to it",
+        Audit = "audit": "logs" });
 words!(
     /// What became of an onboarding.
     OnboardOutcome, "unknown-word", "an outcome of onboarding" {

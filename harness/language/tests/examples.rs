@@ -2,7 +2,8 @@
 //! Whole files: what the design's examples become, value by value, span by span.
 
 use fleetproof_language::{
-    Claim, Class, Defect, Need, Protocol, Refusal, Role, Row, Scenario, Sources, Starts, Step, check,
+    Background, Claim, Class, Defect, Limit, Load, Mqtt, Need, Protocol, Refusal, Role, Row, Scenario, Sources, Starts,
+    Step, check,
 };
 use std::time::Duration;
 
@@ -142,6 +143,67 @@ fn the_root_of_trust_is_typed() {
     let Step::Expect(first) = &it.steps[4].value else { panic!() };
     let Claim::OwnedOnce { devices, among } = &first.claims[0].value else { panic!() };
     assert_eq!((devices.len(), among.len(), first.claims[0].kind()), (1, 2, Class::Safety));
+}
+
+#[test]
+fn the_noisy_neighbour_is_typed() {
+    let (_, it) = valid("noisy-neighbour.yaml");
+    let quotas = it.platform.tenants.get("loud").unwrap().quotas.as_ref().unwrap();
+    assert_eq!(quotas.limits(), [Limit::ConnectRate, Limit::PublishRate]);
+    assert_eq!(quotas.publish_rate.as_ref().unwrap().value.to_string(), "1000/s");
+    let Step::While(storm) = &it.steps[2].value else { panic!() };
+    let loads: Vec<&Load> = storm
+        .background
+        .iter()
+        .map(|held| {
+            let Background::Load(load) = &held.value else { panic!() };
+            &load.value
+        })
+        .collect();
+    let Load::Publish(roar) = loads[0] else { panic!() };
+    assert_eq!((roar.topic.as_str(), roar.every.value, roar.size.value), ("roar", Duration::from_millis(500), 200));
+    assert_eq!((loads[0].rate(), loads[1].rate().unwrap().count, loads[1].devices().len()), (None, 200, 1));
+    assert!(loads.iter().all(|load| load.time().is_none()));
+}
+
+/// Topics of one's own: whole, with what is known only while running in them, and wrong where that is the test.
+#[test]
+fn messages_of_ones_own_are_typed() {
+    let (_, it) = of(
+        "mqtt.yaml",
+        r##"
+scenario: What is said
+vars: { token: { secret: TOKEN } }
+platform: { tenants: { acme: { admin: ada }, globex: { admin: gus } } }
+devices:
+  vans: { tenant: acme, simulated: 2, speaks: mqtt }
+  spy: { tenant: globex, simulated: 1, speaks: mqtt }
+steps:
+- enroll: { devices: [vans, spy] }
+- mqtt: { subscribe: { devices: [vans], topic: "app/+/{{ run.id }}/#", name: own } }
+- mqtt: { subscribe: { devices: [spy], topic: "#", name: overheard, refused: unseen } }
+- mqtt: { subscribe: { devices: [spy], topic: "$share/x/#", name: shared, may_fail: true } }
+- mqtt: { publish: { devices: [vans], topic: "app/vans-1/{{ run.id }}/x", text: "{{ token }}", qos: 0, retain: true } }
+- mqtt: { publish: { devices: [spy], topic: "app/+", text: hello, refused: invalid } }
+- mqtt: { publish: { devices: [spy], topic: /app//x, text: hello, may_fail: true } }
+- load: { publish: { devices: [vans], topic: roar, every: 20ms, size: 4 KiB, for: 5s } }
+- expect: { within: 5s, received: { subscription: own, count: 2, text: hello } }
+- expect: { within: 5s, received: { subscription: overheard, count: 0 } }
+- expect: { within: 5s, received: { subscription: shared, count: 0 } }
+- expect: { delivery: { devices: [vans], lost: 0, duplicated: 0 }, isolation: { between: [acme, globex], surfaces: [mqtt] } }
+"##,
+    );
+    let Step::Mqtt(subscribe) = &it.steps[1].value else { panic!() };
+    let Mqtt::Subscribe(subscribe) = &subscribe.value else { panic!() };
+    assert_eq!((subscribe.topic.written().as_str(), subscribe.name.as_str()), ("app/+/{{ run.id }}/#", "own"));
+    assert_eq!(it.steps[2].outcome().unwrap().refused.as_ref().unwrap().value, Refusal::Unseen);
+    let Step::Mqtt(publish) = &it.steps[4].value else { panic!() };
+    let Mqtt::Publish(publish) = &publish.value else { panic!() };
+    assert_eq!((publish.qos.as_ref().unwrap().value, publish.retain, publish.text.0.len()), (0, true, 1));
+    let Step::Expect(expect) = &it.steps[8].value else { panic!() };
+    let Claim::Received { subscription, count, text } = &expect.claims[0].value else { panic!() };
+    assert_eq!((subscription.as_str(), count.value, text.as_ref().unwrap().as_str()), ("own", 2, "hello"));
+    assert_eq!((expect.claims[0].kind(), expect.claims[0].rows()), (Class::Eventual, &[Row::A2][..]));
 }
 
 /// Every word of `selections`, `tags`, `only`; and what must not be taken for a mistake.
