@@ -122,6 +122,9 @@ fn demo() -> Scenario {
     }
     let provider = Provider { device_limit: here(1_000), admin: here("pia@provider.test".to_owned()) };
     let demo = Tenant {
+        regions: Vec::new(),
+        trusts: Vec::new(),
+        lobby_trust: None,
         admin: here("ada@demo.test".to_owned()),
         device_limit: Some(here(100)),
         quotas: None,
@@ -138,7 +141,7 @@ fn demo() -> Scenario {
         budget: None,
         matrix: Table::default(),
         vars: Table::default(),
-        platform: Platform { provider: Some(here(provider)), tenants },
+        platform: Platform { provider: Some(here(provider)), tenants, ..Platform::default() },
         artifacts: Table::default(),
         devices: Table::default(),
         selections: Table::default(),

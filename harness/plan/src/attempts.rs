@@ -19,7 +19,7 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                 Claim::Isolation { between, surfaces: wanted, skip } => {
                     let parties: Vec<Party> = between.iter().map(|name| party(scenario, name)).collect();
                     let options = Options {
-                        families: wanted.iter().map(|surface| family(surface.value)).collect(),
+                        families: wanted.iter().filter_map(|surface| family(surface.value)).collect(),
                         skip: skip
                             .iter()
                             .map(|skip| (skip.attempt.value.clone(), skip.because.value.clone()))
@@ -56,11 +56,13 @@ fn party(scenario: &Scenario, name: &str) -> Party {
     Party { name: name.to_owned(), provider: is_provider, parent: provider(scenario).filter(|_| !is_provider) }
 }
 
-fn family(surface: Surface) -> Family {
+/// The family of a surface; `None`: nothing is tried on it.
+fn family(surface: Surface) -> Option<Family> {
     match surface {
-        Surface::Http => Family::Http,
-        Surface::Storage => Family::Storage,
-        Surface::Audit => Family::Audit,
+        Surface::Http => Some(Family::Http),
+        Surface::Storage => Some(Family::Storage),
+        Surface::Audit => Some(Family::Audit),
+        Surface::Mqtt | Surface::Lobby => None,
     }
 }
 

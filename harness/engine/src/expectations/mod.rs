@@ -213,7 +213,10 @@ async fn look(run: &Run, claim: &Claim, began: Stamp, last: bool) -> Result<Seen
             counts::look(run, tenant, due).await
         }
         Claim::Audit { tenants } => audit::look(run, tenants).await,
-        Claim::Untouched { .. }
+        Claim::InLobby { .. } | Claim::Bound { .. } | Claim::Received { .. } => Err(Stop::Broken(claim.name().to_owned())),
+        Claim::OwnedOnce { .. }
+        | Claim::Residency { .. }
+        | Claim::Untouched { .. }
         | Claim::Delivery { .. }
         | Claim::Acknowledged { .. }
         | Claim::Isolation { .. }

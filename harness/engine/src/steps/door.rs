@@ -8,7 +8,7 @@ use crate::run::{Result, Run, Stop};
 use crate::strain::pace::due_at;
 use crate::things::{by_tongue, is_thing};
 use fleetproof_dialects::mender::devices::DeviceRow;
-use fleetproof_language::{AtTheDoor, ByDevices, Located, Outcome, Rate};
+use fleetproof_language::{AtTheDoor, Claiming, Located, Outcome, Rate};
 use fleetproof_world::Stamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub(crate) async fn knock(run: &Run, step: &Located<AtTheDoor>) -> Result<Ending
 }
 
 /// "These are ours."
-pub(crate) async fn claim(run: &Run, step: &Located<ByDevices>) -> Result<Ending> {
+pub(crate) async fn claim(run: &Run, step: &Located<Claiming>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let (polling, things) = by_tongue(run, &devices);
     let deadline = run.deadline(within(&step.outcome, WITHIN));

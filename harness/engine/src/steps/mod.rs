@@ -8,6 +8,8 @@ mod door;
 pub(crate) mod fault;
 pub(crate) mod http;
 mod job;
+mod lobby;
+mod mqtt;
 mod onboard;
 mod pace;
 mod people;
@@ -60,6 +62,12 @@ pub(crate) async fn carry_out(run: &Run, step: &Located<Step>, gaps: &Gaps<'_>) 
         Step::Http(step) => http::http(run, step, gaps).await,
         Step::Load(step) => strain::load(run, step).await,
         Step::Measure(step) => strain::measure(run, step).await,
+        Step::Release(step) => lobby::release(run, step).await,
+        Step::Migrate(step) => lobby::migrate(run, step).await,
+        Step::Evacuate(step) => lobby::evacuate(run, step).await,
+        Step::GrantTrust(step) => lobby::grant_trust(run, step).await,
+        Step::RevokeTrust(step) => lobby::revoke_trust(run, step).await,
+        Step::Mqtt(step) => mqtt::mqtt(run, &step.value, gaps).await,
         Step::Log(step) => {
             let text = gaps.text(&step.text);
             run.shared.emit("engine", run.place(step.span), What::Note { text: text.clone() });

@@ -97,6 +97,7 @@ pub(crate) async fn put_on(run: &Run, load: &Load, time: Duration) -> Result<Run
             let what = format!("{} asks for `{}` {} times", call.by.value, call.operation.value, call.rate.value);
             (what, [tenant].into(), vec![question])
         }
+        Load::Publish(_) | Load::Reconnect(_) => return Err(Stop::Broken("load".to_owned())),
         Load::Knock(knock) => {
             let devices = run.devices(&knock.devices);
             let tenants = devices.iter().map(|device| run.tenant_of(*device).to_owned()).collect();
@@ -109,7 +110,7 @@ pub(crate) async fn put_on(run: &Run, load: &Load, time: Duration) -> Result<Run
         mender: run.mender.clone(),
         clock: run.world.clock.clone(),
         questions,
-        rate: load.rate(),
+        rate: load.rate().unwrap_or(Rate { count: 1, per: Duration::from_secs(1) }),
         stop: stop.clone(),
         heard: heard.clone(),
     };
