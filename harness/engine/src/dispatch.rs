@@ -17,6 +17,7 @@ use fleetproof_language::Sources;
 use fleetproof_plan::{ClockKind, Plan};
 use fleetproof_stacks::{Embedded, Founding, Running, Service, StackError};
 use fleetproof_world::World;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -122,7 +123,7 @@ async fn bring_up(
         carried_out: Kept::default(),
         uncontrolled: Kept::default(),
         own: Own::new(&world.seeds, secrets, shared),
-        budget: shared.now().after(plan.scenario.budget()),
+        budget_ends: Cell::new(shared.now().after(plan.scenario.budget())),
         stop: stop.clone(),
         plan,
         sources,
@@ -139,6 +140,7 @@ async fn play(run: &Run, running: &Running) -> Verdict {
         run.shared.emit("engine", None, What::Note { text });
         return stop.verdict();
     }
+    run.begin();
     let mut verdicts = Walk::through(run).await;
     verdicts.extend(watch::at_the_end(run).await);
     Verdict::worst(verdicts).unwrap_or(Verdict::Inconclusive)

@@ -18,6 +18,7 @@ use fleetproof_journal::{Place, Verdict};
 use fleetproof_language::{Located, Rate, Sources, Span};
 use fleetproof_plan::{PlannedDevice, Plan};
 use fleetproof_world::{Stamp, World};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +67,7 @@ pub(crate) struct Run {
     /// What the scenario's own requests and texts hold.
     pub(crate) own: Own,
     /// When the scenario's time is used up.
-    pub(crate) budget: Stamp,
+    budget_ends: Cell<Stamp>,
     /// Cancelled by a signal or the watchdog.
     pub(crate) stop: CancellationToken,
 }
@@ -215,9 +216,19 @@ impl Run {
         place(&self.sources, span)
     }
 
+    /// When the scenario's time is used up.
+    pub(crate) fn budget(&self) -> Stamp {
+        self.budget_ends.get()
+    }
+
+    /// The scenario's time begins now.
+    pub(crate) fn begin(&self) {
+        self.budget_ends.set(self.shared.now().after(self.plan.scenario.budget()));
+    }
+
     /// The moment `within` from now, but never after the budget.
     pub(crate) fn deadline(&self, within: Duration) -> Stamp {
-        self.shared.now().after(within).min(self.budget)
+        self.shared.now().after(within).min(self.budget())
     }
 
     /// The time from `from` until now.

@@ -126,7 +126,7 @@ impl<'r> Walk<'r> {
     /// What failed because the budget was used up is not proven wrong.
     fn timed(&self, ended: crate::run::Result<Ending>) -> Ending {
         let ending = ended.unwrap_or_else(|stop: Stop| Ending { verdict: stop.verdict(), detail: stop.reason() });
-        if ending.verdict == Verdict::Failed && self.run.shared.now() >= self.run.budget {
+        if ending.verdict == Verdict::Failed && self.run.shared.now() >= self.run.budget() {
             let budget = self.run.plan.scenario.budget().as_secs_f64();
             let detail = format!("the budget of {budget} s was used up here: {}", ending.detail);
             return Ending { verdict: Verdict::Inconclusive, detail };

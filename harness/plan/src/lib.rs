@@ -13,7 +13,7 @@ pub use population::{PlannedDevice, PlannedPublishes, Population, canary};
 pub use rows::{Orders, plans};
 
 use fleetproof_claims::model::{Compiled, Surfaces};
-use fleetproof_language::{Scenario, Span, Wording};
+use fleetproof_language::{Located, Provider, Scenario, Span, Wording};
 use fleetproof_world::Seeds;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -79,6 +79,7 @@ pub fn plan(
     seed: u64,
     clock: ClockKind,
 ) -> Plan {
+    let scenario = organised(scenario);
     let population = Population::draw(&scenario, &seeds(&scenario, seed));
     let attempts = attempts::compile(&scenario, &surfaces);
     let skipped = missing(&scenario, capabilities, clock);
@@ -111,10 +112,36 @@ pub fn draw(seeds: &Seeds, name: &str, bytes: &mut [u8]) {
     rand::RngCore::fill_bytes(&mut seeds.stream(name), bytes);
 }
 
+/// A lobby, and accounts in several regions, are an organisation's. Where a scenario has no provider above its tenants, the
+/// platform's operator runs it.
+fn organised(scenario: Arc<Scenario>) -> Arc<Scenario> {
+    let platform = &scenario.platform;
+    if platform.provider.is_some() || (platform.lobby.is_none() && platform.regions.is_empty()) {
+        return scenario;
+    }
+    let here = |value| Located { value, span: Span::default() };
+    let provider = Provider {
+        device_limit: Located { value: OPERATED, span: Span::default() },
+        admin: here(OPERATOR.to_owned()),
+    };
+    let mut operated = (*scenario).clone();
+    operated.platform.provider = Some(Located { value: provider, span: Span::default() });
+    Arc::new(operated)
+}
+
+/// Who runs an organisation that no scenario names a provider of.
+const OPERATOR: &str = "operator@fleetproof.test";
+
+/// How many devices such an organisation may have.
+const OPERATED: u32 = 10_000_000;
+
 /// The first capability that the scenario's words need and the platform lacks.
 fn missing(scenario: &Scenario, capabilities: &[&str], clock: ClockKind) -> Option<String> {
     let needs_provider = scenario.platform.provider.is_some();
     (needs_provider && !capabilities.contains(&"provider"))
         .then(|| "the platform has no provider above its tenants (capability `provider`)".to_owned())
-        .or_else(|| rows::unmet(scenario.needs.iter().map(|need| need.value), capabilities, clock))
+        .or_else(|| {
+            let implied = scenario.implied_needs();
+            rows::unmet(scenario.needs.iter().map(|need| need.value).chain(implied), capabilities, clock)
+        })
 }

@@ -3,7 +3,7 @@
 use crate::StackError;
 use crate::certificate::Certificate;
 use fleetproof_platform::defects;
-use fleetproof_platform::registry::Endpoint;
+use fleetproof_platform::registry::{Endpoint, Regions};
 use fleetproof_platform::{DataFolder, Founded, NewTenant, PasswordCost, Platform, Service, Settings};
 use fleetproof_world::tls::{Authority, Names, TlsServer};
 use fleetproof_world::{Incoming, Name, Seeds, World};
@@ -27,6 +27,9 @@ const CLIENTS: &str = "mqtt";
 
 /// What such clients may say that they speak: MQTT with a certificate, as AWS calls it on ports that others share.
 const CLIENT_PROTOCOLS: &[&str] = &["x-amzn-mqtt-ca", "mqtt"];
+
+/// The domain of the hosts at which devices connect.
+const DOMAIN: &str = "fleet.example";
 
 /// Calls per second of each limited operation of an account, on platforms that live as long as a run: its devices come all
 /// at once, as they do in an account whose quotas were raised for that.
@@ -56,6 +59,8 @@ pub struct Embedded {
 pub struct Founding {
     /// Their names, limits and first admins.
     pub tenants: Vec<Tenancy>,
+    /// The regions in which accounts can be, home first; empty: the platform's own.
+    pub regions: Vec<String>,
     /// Devices will connect by MQTT: their door opens also where nobody named an address for it.
     pub speaks_mqtt: bool,
 }
@@ -100,7 +105,7 @@ impl Embedded {
     /// What scenarios may use here.
     #[must_use]
     pub fn capabilities() -> &'static [&'static str] {
-        &["provider", "audit", "rbac", "virtual_time"]
+        &["provider", "audit", "rbac", "lobby", "regions", "jobs", "virtual_time"]
     }
 
     /// The platform's interface document; it needs no running platform.
@@ -132,8 +137,13 @@ impl Embedded {
         };
         let passwords = if self.strong_passwords { PasswordCost::Strong } else { PasswordCost::Fast };
         let account_rate = (!self.strong_passwords).then_some(RUN_RATE);
-        let settings =
+        let mut settings =
             Settings { passwords, service: self.service, account_rate, ..Settings::free(world.clone(), defect) };
+        if !founding.regions.is_empty() {
+            let names: Vec<&str> = founding.regions.iter().map(String::as_str).collect();
+            let regions = Regions::new(&names, DOMAIN);
+            settings.regions = regions.ok_or_else(|| StackError::Regions(founding.regions.clone()))?;
+        }
         let platform = match &self.data {
             Some(folder) => Platform::open_in(settings, folder).await,
             None => Platform::open(settings).await,

@@ -4,6 +4,8 @@
 pub mod client;
 mod introduction;
 pub mod jobs;
+pub mod lobby;
+pub mod organisation;
 pub mod things;
 
 pub use introduction::{Introduced, application, introduce};

@@ -70,13 +70,14 @@ impl Place {
     }
 }
 
-/// The account of the tenant that `by` is logged in to, at home.
+/// The account of the tenant that `by` is logged in to, in `region` or at home.
 ///
 /// # Errors
-/// As the platform refuses it.
-pub async fn home(mender: &Mender, by: &Session) -> Result<Place> {
-    let who = ask(mender, by, "GET", "/caller-identity", None).await?.json().unwrap_or_default();
-    let door = ask(mender, by, "GET", "/endpoint", None).await?.json().unwrap_or_default();
+/// As the platform refuses it: 404 in a region in which the account is not.
+pub async fn place(mender: &Mender, by: &Session, region: Option<&str>) -> Result<Place> {
+    let query = region.map_or_else(String::new, |region| format!("?region={region}"));
+    let who = ask(mender, by, "GET", &format!("/caller-identity{query}"), None).await?.json().unwrap_or_default();
+    let door = ask(mender, by, "GET", &format!("/endpoint{query}"), None).await?.json().unwrap_or_default();
     let place =
         Place { account: text(&who, "Account"), region: text(&who, "Region"), endpoint: text(&door, "endpointAddress") };
     if place.account.is_empty() || place.endpoint.is_empty() {
@@ -222,10 +223,21 @@ pub(super) async fn pages(
     name: &str,
     next: (&str, &str),
 ) -> Result<Vec<Value>> {
+    pages_of(mender, by, &format!("{ROOT}{path}"), name, next).await
+}
+
+/// The same, for the whole path of a list.
+pub(super) async fn pages_of(
+    mender: &Mender,
+    by: &Session,
+    path: &str,
+    name: &str,
+    next: (&str, &str),
+) -> Result<Vec<Value>> {
     let (mut rows, mut token) = (Vec::new(), None::<String>);
     loop {
         let path = token.take().map_or_else(|| path.to_owned(), |token| format!("{path}&{}={token}", next.0));
-        let page = ask(mender, by, "GET", &path, None).await?.json().unwrap_or_default();
+        let page = send(mender, by, Request::new("GET", path)).await?.json().unwrap_or_default();
         rows.extend(page.get(name).and_then(Value::as_array).into_iter().flatten().cloned());
         match page.get(next.1).and_then(Value::as_str) {
             Some(next) => token = Some(next.to_owned()),

@@ -89,7 +89,7 @@ pub(super) async fn attempt(run: &Run, tenant: &Located<String>, over_by: u32) -
 /// Nobody of the tenant asks for anything until all of the quota is there.
 async fn rest(run: &Run, time: Duration) -> Result<()> {
     let until = run.shared.now().after(time);
-    if until > run.budget {
+    if until > run.budget() {
         return Err(Stop::Inconclusive(format!("{} s of rest do not fit into what is left", time.as_secs())));
     }
     while run.shared.now() < until {

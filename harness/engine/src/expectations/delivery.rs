@@ -25,7 +25,7 @@ pub(super) async fn judge(
         let sent = |device: &u32| Some((*device, record.messages.get(device)?.ledger.all_sent().clone()));
         devices.iter().filter_map(sent).collect()
     });
-    let deadline = deadline.max(run.shared.now().after(UNDER_WAY)).min(run.budget);
+    let deadline = deadline.max(run.shared.now().after(UNDER_WAY)).min(run.budget());
     loop {
         let (seen, text) = look(run, &devices, &sent, lost, duplicated);
         if matches!(seen, Seen::Holds(_)) || run.shared.now() >= deadline {

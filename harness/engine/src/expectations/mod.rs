@@ -49,7 +49,7 @@ pub(crate) async fn expect(run: &Run, expect: &Located<Expect>) -> Result<Ending
         began,
         deadline,
         stays: expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),
-        cut_short: expect.within.as_ref().is_some_and(|within| began.after(within.value) > run.budget),
+        cut_short: expect.within.as_ref().is_some_and(|within| began.after(within.value) > run.budget()),
     };
     let mut judged: Vec<Judged> = Vec::new();
     let of = |wanted: fn(&Claim) -> bool| expect.claims.iter().filter(move |claim| wanted(&claim.value));

@@ -15,7 +15,7 @@ pub(crate) async fn fault(run: &Run, fault: &Fault, span: Span) -> Result<Ending
     };
     let time = fault.held_for().map(|time| time.value).unwrap_or_default();
     let due = run.shared.now().after(time);
-    if due > run.budget {
+    if due > run.budget() {
         return Err(Stop::Inconclusive(format!("{} s do not fit into what is left of the time", time.as_secs_f64())));
     }
     faults::proven(run, &held, due).await?;

@@ -40,7 +40,7 @@ struct Held {
 
 /// Puts a load on that lasts until it is stopped.
 pub(crate) async fn hold(run: &Run, load: &Located<Load>) -> Result<Box<dyn Background>> {
-    let running = load::put_on(run, &load.value, run.budget.since(run.shared.now())).await?;
+    let running = load::put_on(run, &load.value, run.budget().since(run.shared.now())).await?;
     Ok(Box::new(Held { running, span: load.span }))
 }
 
@@ -61,12 +61,12 @@ pub(crate) async fn measure(run: &Run, step: &Located<Measure>) -> Result<Ending
     let from = run.shared.now();
     let meter = run.shared.measure(devices);
     let due = from.after(step.r#for.value);
-    let until = due.min(run.budget);
+    let until = due.min(run.budget());
     while run.shared.now() < until {
         run.glance(until).await?;
     }
     let figures = run.shared.measured(meter);
-    if due > run.budget {
+    if due > run.budget() {
         let time = Duration::as_secs_f64(&step.r#for.value);
         return Ok(Ending::failed(format!("{time} s do not fit into what is left of the time")));
     }

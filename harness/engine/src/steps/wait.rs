@@ -18,11 +18,11 @@ pub(crate) async fn wait_until(run: &Run, step: &WaitUntil) -> Result<Ending> {
 
 async fn until_elapsed(run: &Run, time: Duration) -> Result<Ending> {
     let due = run.shared.now().after(time);
-    let until = due.min(run.budget);
+    let until = due.min(run.budget());
     while run.shared.now() < until {
         run.glance(until).await?;
     }
-    match due <= run.budget {
+    match due <= run.budget() {
         true => Ok(Ending::passed(format!("{} s passed", time.as_secs_f64()))),
         false => Ok(Ending::failed(format!("{} s do not fit into what is left of the time", time.as_secs_f64()))),
     }
