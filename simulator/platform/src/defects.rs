@@ -232,6 +232,36 @@ pub enum DefectId {
     RevokedTrustStillGood,
     /// A tenant reads the central log.
     CentralLogReadByTenants,
+    /// A claim of a bound device moves it to whoever claims it.
+    LobbySecondClaimWins,
+    /// A device can be claimed with nothing but its fingerprint.
+    LobbyClaimWithoutProof,
+    /// Anybody can release a device.
+    LobbyReleaseByStranger,
+    /// `certid` in an announce says whose row of the ledger is written.
+    LobbyAnnounceOverridesCertid,
+    /// A device of one tenant's authority can be claimed by another tenant.
+    LobbyAuthorityIgnored,
+    /// A release leaves everything in the old tenant's account as it was.
+    LobbyOldTenantNotCleaned,
+    /// A device that waits for trust waits for ever.
+    LobbyRetryForgotten,
+    /// A device that was claimed again is told its old endpoint until the new one is known.
+    LobbyStaleEndpointTold,
+    /// Every tenant sees every device of the ledger, fingerprints included.
+    LobbyFingerprintToEveryone,
+    /// Of two claims in the same moment both are told that they won.
+    LobbyCompareAndSetLost,
+    /// The label of a device that was released is good for its next owner too.
+    LobbyLabelNeverSpent,
+    /// Any tenant can send a device back to the lobby.
+    LobbyResetByAnyone,
+    /// Who waited for a device that another got is not told.
+    LobbyLoserNotTold,
+    /// The lobby lets in whoever has a certificate, whoever signed it.
+    LobbyTrustsAnybody,
+    /// The lobby lets in a certificate that has expired.
+    LobbyLetsExpiredIn,
 }
 
 /// A defect, as the catalogue tells it.
@@ -499,6 +529,40 @@ catalogue! {
         "A tenant reads the central log.";
 }
 
+catalogue! {
+    LOBBY:
+    LobbySecondClaimWins "lobby-second-claim-wins" "A5" isolation:
+        "A claim of a bound device moves it to whoever claims it.";
+    LobbyClaimWithoutProof "lobby-claim-without-proof" "A5" isolation:
+        "A device can be claimed with nothing but its fingerprint.";
+    LobbyReleaseByStranger "lobby-release-by-stranger" "A5" isolation:
+        "Anybody can release a device.";
+    LobbyAnnounceOverridesCertid "lobby-announce-overrides-certid" "A5" isolation:
+        "`certid` in an announce says whose row of the ledger is written.";
+    LobbyAuthorityIgnored "lobby-authority-ignored" "A5" isolation:
+        "A device of one tenant's authority can be claimed by another tenant.";
+    LobbyOldTenantNotCleaned "lobby-old-tenant-not-cleaned" "A5" isolation:
+        "A release leaves everything in the old tenant's account as it was.";
+    LobbyRetryForgotten "lobby-retry-forgotten" "A5" onboarded:
+        "A device that waits for trust waits for ever.";
+    LobbyStaleEndpointTold "lobby-stale-endpoint-told" "A5" isolation:
+        "A device that was claimed again is told its old endpoint until the new one is known.";
+    LobbyFingerprintToEveryone "lobby-fingerprint-to-everyone" "A5" isolation:
+        "Every tenant sees every device of the ledger, fingerprints included.";
+    LobbyCompareAndSetLost "lobby-compare-and-set-lost" "A5" isolation:
+        "Of two claims in the same moment both are told that they won.";
+    LobbyLabelNeverSpent "lobby-label-never-spent" "A5" isolation:
+        "The label of a device that was released is good for its next owner too.";
+    LobbyResetByAnyone "lobby-reset-by-anyone" "A5" isolation:
+        "Any tenant can send a device back to the lobby.";
+    LobbyLoserNotTold "lobby-loser-not-told" "A5" audit:
+        "Who waited for a device that another got is not told.";
+    LobbyTrustsAnybody "lobby-trusts-anybody" "A5" access:
+        "The lobby lets in whoever has a certificate, whoever signed it.";
+    LobbyLetsExpiredIn "lobby-lets-expired-in" "A5" access:
+        "The lobby lets in a certificate that has expired.";
+}
+
 /// Those of the account's interface. They are not in [`catalogue`] as long as no scenario looks for them; the row and the
 /// claim are those that they will have.
 #[must_use]
@@ -512,7 +576,13 @@ pub fn organisation() -> &'static [Defect] {
     ORGANISATION
 }
 
-/// All of them but those of the account's and the organisation's interfaces.
+/// Those of the Device Lobby, which are not in [`catalogue`] until scenarios find them.
+#[must_use]
+pub fn lobby() -> &'static [Defect] {
+    LOBBY
+}
+
+/// All of them but those of the account's, the organisation's and the lobby's interfaces.
 #[must_use]
 pub fn catalogue() -> &'static [Defect] {
     CATALOGUE
@@ -531,7 +601,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_kebab_case() {
-        let all: Vec<_> = catalogue().iter().chain(account_catalogue()).collect();
+        let all: Vec<_> = catalogue().iter().chain(account_catalogue()).chain(organisation()).chain(lobby()).collect();
         let names: BTreeSet<_> = all.iter().map(|defect| defect.name).collect();
         let ids: BTreeSet<_> = all.iter().map(|defect| defect.id).collect();
         assert_eq!((names.len(), ids.len()), (all.len(), all.len()));

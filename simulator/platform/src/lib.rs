@@ -8,9 +8,11 @@
 //! [`Platform::account_document`] is the interface of the account that every tenant is: the [`registry`] of its things,
 //! certificates and policies, as AWS IoT Core has it.
 //!
+//! [`Platform::open_lobby`] opens the Device Lobby of an organisation, where devices from a factory come to be claimed.
+//!
 //! Inside: `tenancy`, `fleet` and `registry` hold the operations, one file per kind of object; `edge` is what stands between them
 //! and HTTP (who asks, how a refusal is written); `organisation` makes an account of every tenant of a provider;
-//! `endpoint` is where devices connect by MQTT; `service` is how much is worked on at once, who is next, and how often
+//! `lobby` is where devices come that are nobody's yet; `endpoint` is where devices connect by MQTT; `service` is how much is worked on at once, who is next, and how often
 //! a tenant may call; [`store`] is the database; [`rights`] what a role
 //! allows; [`defects`] what can be broken on purpose.
 //!
@@ -25,6 +27,7 @@ mod endpoint;
 mod fleet;
 mod ids;
 mod jobs;
+mod lobby;
 mod organisation;
 mod passwords;
 mod platform;
@@ -41,6 +44,7 @@ mod tokens;
 pub use data::DataFolder;
 pub use endpoint::Clients;
 use fleetproof_dataplane::pacing;
+pub use lobby::{LobbyAccount, LobbyHalt, LobbyPlan, Trusted};
 pub use organisation::{AssumedRole, RoleAsked};
 pub use passwords::PasswordCost;
 pub use platform::{Founded, NewTenant, Platform, PlatformError, Settings};

@@ -8,6 +8,7 @@ use crate::endpoint::DataPlane;
 use crate::fleet::{self, InFolder, ObjectStore, Objects};
 use crate::ids::{Ids, hex};
 use crate::jobs::Jobs;
+use crate::lobby::Lobbies;
 use crate::organisation::Faults;
 use crate::passwords::PasswordCost;
 use crate::proven::Proven;
@@ -74,6 +75,7 @@ struct Parts {
     data_plane: DataPlane,
     shadow_paces: Paces,
     jobs: Jobs,
+    lobbies: Lobbies,
     organisation_faults: Faults,
 }
 
@@ -201,6 +203,7 @@ impl Platform {
             data_plane: DataPlane::default(),
             shadow_paces: Paces::default(),
             jobs: Jobs::default(),
+            lobbies: Lobbies::new(&keys),
             ids: Ids::new(&settings.world),
             operator_token: hex(&operator),
             objects,
@@ -349,6 +352,11 @@ impl Platform {
     /// What jobs need beside the database.
     pub(crate) fn jobs(&self) -> &Jobs {
         &self.0.jobs
+    }
+
+    /// What lobbies need beside the database.
+    pub(crate) fn lobbies(&self) -> &Lobbies {
+        &self.0.lobbies
     }
 
     /// How often tenants have called.

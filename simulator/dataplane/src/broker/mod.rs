@@ -408,6 +408,14 @@ impl Broker {
         ended.unwrap_or(false)
     }
 
+    /// Whether a client is connected.
+    #[must_use]
+    pub fn is_connected(&self, account: AccountId, client_id: &str) -> bool {
+        let session =
+            self.accounts.get(&account).and_then(|account| account.sessions.get(account.clients.get(client_id)?));
+        session.is_some_and(|session| session.connection.is_some())
+    }
+
     /// Forgets a client that belongs elsewhere now: connection, session, queue, presence. No will is said.
     pub fn forget_client(&mut self, now: u64, account: AccountId, client_id: &str) {
         self.on(now, account, |account, turn| account.forget(turn, client_id));

@@ -61,9 +61,13 @@ impl Retained {
         }
     }
 
-    /// Forgets what is at or below a prefix.
+    /// Forgets what is at a topic or below it.
     pub(super) fn remove_below(&mut self, prefix: &str) {
-        self.remove_if(|message| message.topic.starts_with(prefix));
+        // What only begins with the same letters is somebody else's: `app/hvac-70` is not below `app/hvac-7`.
+        self.remove_if(|message| {
+            let rest = message.topic.strip_prefix(prefix);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
+        });
     }
 
     fn remove_if(&mut self, mut leaves: impl FnMut(&Message) -> bool) {

@@ -5,6 +5,7 @@
 //! A bare fingerprint is read too, and proves nothing: every party to a TLS handshake has seen it.
 
 use super::{Defect, Facts, LobbyError};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const SCHEME: &str = "fleetproof";
@@ -14,7 +15,8 @@ const CHECK_DIGITS: usize = 8;
 const TEXT_BYTES: usize = 256;
 
 /// SHA-256 of a certificate's DER: 64 lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
@@ -45,6 +47,20 @@ impl Fingerprint {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = LabelError;
+
+    fn try_from(text: String) -> Result<Self, LabelError> {
+        Self::read(&text)
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.0
     }
 }
 

@@ -1,10 +1,11 @@
 //! A row of the ledger, who may see it, and how it is written.
 
 use super::{Change, Defect, Facts, Fingerprint, LobbyError, Step, Undo};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Where a device stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum State {
     /// It has knocked and not announced itself yet; without a certificate: somebody waits for it. Out: announce, claim, reject.
     Knocking,
@@ -29,6 +30,20 @@ pub enum State {
 }
 
 impl State {
+    /// Every one of them.
+    pub const ALL: [Self; 10] = [
+        Self::Knocking,
+        Self::InLobby,
+        Self::Claimed,
+        Self::Commissioning,
+        Self::Commissioned,
+        Self::Releasing,
+        Self::Released,
+        Self::Rejected,
+        Self::RefusedTrust,
+        Self::Revoked,
+    ];
+
     /// As the ledger's `devstate` says it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -48,7 +63,7 @@ impl State {
 }
 
 /// Whose authority issued a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Issuer {
     /// The platform's, or a maker's that it admits.
     Platform,
@@ -57,7 +72,7 @@ pub enum Issuer {
 }
 
 /// Whose a device is, and where it lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     /// The tenant.
     pub tenant: String,
@@ -76,7 +91,7 @@ impl Binding {
 }
 
 /// A former home that is not clean yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cleanup {
     /// Which.
     pub binding: Binding,
@@ -85,7 +100,7 @@ pub struct Cleanup {
 }
 
 /// A claim that waits for its proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// What is wanted.
     pub binding: Binding,
@@ -97,8 +112,8 @@ pub struct Pending {
     pub until: u64,
 }
 
-/// A row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A row. An owner keeps it as it is serialized.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The key.
     pub certid: Fingerprint,

@@ -1,11 +1,12 @@
 //! What follows from a change: messages, the work of commissioning, the work of cleaning up.
 
 use super::{Binding, Defect, Entry, Facts, Issuer, LobbyError, Row, State};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A step of commissioning, in order (contract of the original's commissioner). Each may be done again: what exists already
 /// and is as it should be is success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are those of the calls")]
 pub enum Step {
     RegisterCertificate,
@@ -46,7 +47,7 @@ impl Step {
 
 /// Something to clean up in a former home, in order: first nothing new can come, then what is there goes. Each may be done
 /// again: what is gone already is success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Undo {
     /// The certificate is switched off, detached and deleted.
     Certificate,

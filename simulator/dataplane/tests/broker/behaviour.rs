@@ -285,9 +285,11 @@ fn administration_ends_and_forgets() {
     w.subscribe(client, &["t"]);
     w.publish(client, Publish { retain: true, ..message("things/x/state", "mine") });
     w.publish(client, Publish { retain: true, ..message("things/xy/state", "not mine") });
+    assert!(w.broker.is_connected(a, "x") && !w.broker.is_connected(w.b, "x"));
     w.lose(client);
+    assert!(!w.broker.is_connected(a, "x"), "its session is no connection");
     w.say(a, "t", "waits");
-    w.broker.forget_thing(w.now, a, "x", &["things/x/"]);
+    w.broker.forget_thing(w.now, a, "x", &["things/x"]);
     assert_eq!(
         w.broker.list_retained(w.now, a, "").map(|kept| kept.topic).collect::<Vec<_>>(),
         ["things/xy/state".into()]

@@ -9,13 +9,13 @@ mod principals;
 mod server;
 
 pub(crate) use extract::{At, Body, LIMIT, Origin, Params, collect};
-pub(crate) use openapi::{document, organisation_document, written};
+pub(crate) use openapi::{document, lobby_document, organisation_document, written};
 pub(crate) use paging::Page;
-pub(crate) use principals::{Can, Device, Operator, User, claims_of, need};
+pub(crate) use principals::{Can, Device, Operator, User, claims_of, need, rights_in};
 pub(crate) use server::serve;
 
 use crate::Platform;
-use crate::{fleet, organisation, registry, tenancy};
+use crate::{fleet, lobby, organisation, registry, tenancy};
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -30,7 +30,11 @@ pub(crate) fn operator_operations() -> OpenApiRouter<Platform> {
 }
 
 pub(crate) fn gateway(app: &Platform) -> Router {
-    let all = gateway_operations().merge(registry::gateway()).merge(organisation::operations()).merge(fleet::links());
+    let all = gateway_operations()
+        .merge(registry::gateway())
+        .merge(organisation::operations())
+        .merge(lobby::gateway())
+        .merge(fleet::links());
     envelope::around(all.split_for_parts().0, app)
 }
 

@@ -49,6 +49,18 @@ pub(crate) fn organisation_document() -> Value {
     described(crate::organisation::operations(), "fleetproof reference platform: organisation", about)
 }
 
+/// The operations of the Device Lobby: an interface of their own, at the same gateway.
+pub(crate) fn lobby_document() -> Value {
+    let about =
+        "Where devices from a factory come to be claimed: claims, releases, migrations, and who runs the lobby.";
+    let title = "fleetproof reference platform: the Device Lobby";
+    let mut document = described(crate::lobby::operations(), title, about);
+    document["components"]["schemas"]["Error"]["properties"]["code"] =
+        json!({ "type": "string", "description": "The name of it, e.g. DeviceBoundException." });
+    document["components"]["schemas"]["Error"]["properties"]["message"] = json!({ "type": "string" });
+    document
+}
+
 fn described(router: OpenApiRouter<Platform>, title: &str, about: &str) -> Value {
     let mut document = serde_json::to_value(router.into_openapi()).unwrap_or_default();
     document["info"] = json!({

@@ -4,7 +4,7 @@ use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
 use crate::refusal::Refusal;
-use crate::rights::{Grant, PERMIT_ALL, Rights, built_in};
+use crate::rights::{Grant, PERMIT_ALL, Rights, Scope, built_in};
 use crate::service::Api;
 use crate::store::{Row, StoreError, Transaction};
 use crate::tokens::Claims;
@@ -140,6 +140,15 @@ pub(crate) async fn rights_of(tx: &mut Transaction, tenant: &str, roles: &[Strin
     Ok(rights)
 }
 
+/// What a person may do in a tenant where no session of hers is; `None`: she is no member, or the tenant is shut.
+pub(crate) async fn rights_in(tx: &mut Transaction, tenant: &str, user: &str) -> Result<Option<Rights>, StoreError> {
+    let sql = "select m.roles from memberships m join tenants t on t.id = m.tenant_id \
+               where m.tenant_id = $1 and m.user_id = $2 and t.status = 'active' order by m.user_id";
+    let Some(row) = tx.first(sql, args![tenant, user]).await? else { return Ok(None) };
+    let roles: Vec<String> = row.json("roles")?;
+    rights_of(tx, tenant, &roles).await.map(Some)
+}
+
 /// A user who has what `N` needs; a 403 for who has not.
 #[derive(Debug)]
 pub(crate) struct Can<N>(User, PhantomData<N>);
@@ -149,6 +158,14 @@ impl<N> Deref for Can<N> {
 
     fn deref(&self) -> &User {
         &self.0
+    }
+}
+
+impl<N: need::Need> Can<N> {
+    /// Whether all that opens it is narrowed to groups of devices.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        let scopes: Vec<_> = N::SETS.iter().filter_map(|set| self.rights.scope(*set)).collect();
+        !scopes.is_empty() && scopes.iter().all(|scope| **scope != Scope::All)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::plane::{DataPlane, Signal};
 use crate::ids::hex;
+use crate::lobby::{self, Admission};
 use crate::platform::Platform;
-use crate::registry::Endpoint;
+use crate::registry::{Endpoint, JustInTime};
 use bytes::BytesMut;
 use fleetproof_dataplane::broker::{AccountId, ConnectionId, Notice, Reason};
 use fleetproof_wire::mqtt::packet::code;
@@ -71,6 +72,19 @@ async fn identify(
 ) -> Option<String> {
     let leaf = peer.certificates.first()?;
     let certificate = hex(&Sha256::digest(leaf));
+    match lobby::admit(app, endpoint, peer).await.ok()? {
+        Admission::Elsewhere => {}
+        Admission::Judge(certificate) => {
+            plane.know(app, endpoint, &certificate).await.ok()?;
+            return Some(certificate);
+        }
+        Admission::TurnedAway(registered) => {
+            if let Some(registered) = registered {
+                tell_registered(app, plane, account, &registered);
+            }
+            return None;
+        }
+    }
     match plane.know(app, endpoint, &certificate).await.ok()? {
         Some(found) => {
             let is_good = (found.not_before..=found.not_after).contains(&app.now_ms());
@@ -79,21 +93,26 @@ async fn identify(
         None => {
             let registered = app.register_just_in_time(&endpoint.tenant, &endpoint.region, leaf).await.ok()?;
             let Some(registered) = registered else { return Some(certificate) };
-            let topic = format!("$aws/events/certificates/registered/{}", registered.authority);
-            let told = json!({
-                "certificateId": registered.certificate,
-                "caCertificateId": registered.authority,
-                "timestamp": registered.at,
-                "certificateStatus": "PENDING_ACTIVATION",
-                "awsAccountId": registered.account,
-                "certificateRegistrationTimestamp": registered.at.to_string(),
-            });
-            let notice = Notice::new(&topic, told.to_string(), Qos::AtLeastOnce);
-            // An account whose quota is used up misses the event; the certificate is in its list all the same.
-            let _missed = plane.with(app, |broker, now| broker.publish(now, account, notice));
+            tell_registered(app, plane, account, &registered);
             None
         }
     }
+}
+
+/// Tells an account of a certificate that came by itself (contract 1.6). One whose quota is used up misses it; the certificate is in
+/// its list all the same.
+fn tell_registered(app: &Platform, plane: &DataPlane, account: AccountId, registered: &JustInTime) {
+    let topic = format!("$aws/events/certificates/registered/{}", registered.authority);
+    let told = json!({
+        "certificateId": registered.certificate,
+        "caCertificateId": registered.authority,
+        "timestamp": registered.at,
+        "certificateStatus": "PENDING_ACTIVATION",
+        "awsAccountId": registered.account,
+        "certificateRegistrationTimestamp": registered.at.to_string(),
+    });
+    let notice = Notice::new(&topic, told.to_string(), Qos::AtLeastOnce);
+    let _missed = plane.with(app, |broker, now| broker.publish(now, account, notice));
 }
 
 /// The address without the port, where there is one.

@@ -1,7 +1,8 @@
 //! The broker, and what it has to know: which accounts there are, and which certificates may do what.
 
-use super::worker::{self, Work};
+use super::worker::{self, Addressee, Work};
 use crate::jobs;
+use crate::lobby;
 use crate::platform::{Platform, PlatformError};
 use crate::registry::{Change, Endpoint, Principal, PrincipalThing};
 use bytes::Bytes;
@@ -112,6 +113,26 @@ impl DataPlane {
         });
     }
 
+    /// Says something to one client, whether it listens or not, and to nobody else. False: it is not there any more.
+    pub(crate) fn reply(&self, app: &Platform, connection: ConnectionId, (topic, payload): (String, Bytes)) -> bool {
+        self.with(app, |broker, now| broker.reply(now, connection, Notice::new(&topic, payload, Qos::AtLeastOnce)))
+    }
+
+    /// Whether a client is connected to an account in a region.
+    pub(crate) fn is_connected(&self, tenant: &str, region: &str, client_id: &str) -> bool {
+        let state = self.state();
+        let seat = state.seats.get(&(tenant.to_owned(), region.to_owned()));
+        seat.is_some_and(|seat| state.broker.is_connected(seat.id, client_id))
+    }
+
+    /// Forgets every client of an account that is this thing, with what waits for it, and what is retained at or below topics.
+    pub(crate) fn forget_thing(&self, app: &Platform, tenant: &str, region: &str, thing: &str, topics: &[String]) {
+        let place = (tenant.to_owned(), region.to_owned());
+        let Some(id) = self.state().seats.get(&place).map(|seat| seat.id) else { return };
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        self.with(app, |broker, now| broker.forget_thing(now, id, thing, &topics));
+    }
+
     /// Something is due sooner than whoever keeps time knows.
     pub(crate) fn stir(&self) {
         self.stirred.notify_one();
@@ -207,7 +228,8 @@ impl DataPlane {
             }
             let due = {
                 let mut state = self.state();
-                state.waits_until = state.broker.next_due().into_iter().chain(app.jobs().due_us()).min();
+                state.waits_until =
+                    state.broker.next_due().into_iter().chain(app.jobs().due_us()).chain(app.lobbies().due_us()).min();
                 state.waits_until
             };
             let sleep = async {
@@ -232,6 +254,9 @@ impl DataPlane {
                     self.with(app, Broker::due);
                     if app.jobs().due_us().is_some_and(|due| due <= app.now_ms() * 1_000) {
                         jobs::advance(app).await;
+                    }
+                    if app.lobbies().due_us().is_some_and(|due| due <= app.now_ms() * 1_000) {
+                        lobby::tick(app).await;
                     }
                 }
             }
@@ -308,13 +333,13 @@ impl State {
         for outcome in self.broker.outcomes() {
             let (account, work) = match outcome {
                 Outcome::Request { service, origin, topic, payload, .. } => {
-                    (origin.account, Work { service, origin, topic, payload })
+                    (origin.account, Work { to: Addressee::Service(service), origin, topic, payload })
                 }
-                // No account has rules yet: what is said to one is said to nobody.
-                Outcome::Ingest { .. }
-                | Outcome::Presence(_)
-                | Outcome::Subscriptions { .. }
-                | Outcome::Refused { .. } => continue,
+                // Only a lobby has a rule: what is said to any other is said to nobody.
+                Outcome::Ingest { origin, topic, payload, .. } => {
+                    (origin.account, Work { to: Addressee::Rule, origin, topic, payload })
+                }
+                Outcome::Presence(_) | Outcome::Subscriptions { .. } | Outcome::Refused { .. } => continue,
             };
             let seat = self.places.get(&account).and_then(|place| self.seats.get(place));
             if let Some(seat) = seat {

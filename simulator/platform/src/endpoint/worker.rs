@@ -1,6 +1,7 @@
 //! What requests to the services of an account come to: one after the other, so that each sees what the last one did.
 
 use crate::jobs;
+use crate::lobby;
 use crate::platform::Platform;
 use crate::registry::Endpoint;
 use crate::shadows;
@@ -11,10 +12,19 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
+/// For whom something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Addressee {
+    /// A service of the account.
+    Service(Service),
+    /// A rule of the account.
+    Rule,
+}
+
 /// Something to be done for a client: a message to a reserved topic.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub(super) service: Service,
+    pub(super) to: Addressee,
     pub(super) origin: Origin,
     pub(super) topic: Arc<str>,
     pub(super) payload: Bytes,
@@ -43,7 +53,14 @@ pub(super) async fn work(
             () = stop.cancelled() => return,
             work = waiting.recv() => work,
         };
-        let Some(Work { service, origin, topic, payload }) = work else { return };
+        let Some(Work { to, origin, topic, payload }) = work else { return };
+        let service = match to {
+            Addressee::Service(service) => service,
+            Addressee::Rule => {
+                lobby::hear(&app, &endpoint, &origin, &topic, &payload).await;
+                continue;
+            }
+        };
         let said = match service {
             Service::Shadow => shadows::hear(&app, &endpoint, &topic, &payload).await,
             Service::Jobs => jobs::hear(&app, &endpoint, &topic, &payload).await,

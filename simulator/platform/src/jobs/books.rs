@@ -3,7 +3,7 @@
 use crate::args;
 use crate::store::{Row, StoreError, Transaction, Tx};
 use fleetproof_dataplane::jobs::{Change, Counts, Execution, Job, Status};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where rows are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +128,15 @@ impl Shelf {
         let sql = "delete from job_targets where tenant_id = $1 and region = $2 and job_id = $3 and seq = $4";
         tx.execute(sql, args![&self.tenant, &self.region, id, row.int("seq")?]).await?;
         row.text("thing").map(Some)
+    }
+
+    /// No job waits for this thing any more; which ones did.
+    pub(super) async fn drop_targets(&self, tx: &mut Transaction, thing: &str) -> Result<BTreeSet<String>, StoreError> {
+        let sql = "select distinct job_id from job_targets where tenant_id = $1 and region = $2 and thing = $3 order by job_id";
+        let rows = tx.query(sql, args![&self.tenant, &self.region, thing]).await?;
+        let sql = "delete from job_targets where tenant_id = $1 and region = $2 and thing = $3";
+        tx.execute(sql, args![&self.tenant, &self.region, thing]).await?;
+        rows.iter().map(|row| row.text("job_id")).collect()
     }
 
     /// Where the things of a job are.

@@ -154,6 +154,23 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
+    /// A thing goes: no job waits for it any more, what it has not ended is removed, and those jobs go on without it.
+    pub(crate) async fn forget_thing(&mut self, thing: &str) -> Result<(), StoreError> {
+        let mut touched = self.shelf.drop_targets(self.tx, thing).await?;
+        let moment = self.moment(self.now_us);
+        for one in self.shelf.pending(self.tx, thing).await? {
+            let Some(kept) = self.shelf.find(self.tx, &one.job_id).await? else { continue };
+            if let Ok(removed) = one.remove(&moment, &kept.job) {
+                self.change(thing, &[Change::Update(removed)]).await?;
+            }
+            touched.insert(one.job_id);
+        }
+        for id in touched {
+            self.turn(&id).await?;
+        }
+        Ok(())
+    }
+
     fn say(&mut self, pushes: Vec<Message>) {
         self.news.pushes.extend(pushes.into_iter().map(|push| (push.topic, push.payload)));
     }

@@ -8,14 +8,14 @@ const MOST: i64 = 500;
 
 /// Which part of a list is asked for.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     /// What stands after this; the token is the key of the last entry.
-    pub(super) after: String,
+    pub(crate) after: String,
     most: i64,
 }
 
 impl Window {
-    pub(super) fn read(params: &Params) -> Answer<Self> {
+    pub(crate) fn read(params: &Params) -> Answer<Self> {
         let most = params.number("MaxResults")?.unwrap_or(100);
         if !(1..=MOST).contains(&most) {
             return Err(Refusal::bad_request(format!("MaxResults must be a number from 1 to {MOST}")));
@@ -24,12 +24,12 @@ impl Window {
     }
 
     /// What a statement is limited to: one more than is shown tells whether there are more.
-    pub(super) fn limit(&self) -> i64 {
+    pub(crate) fn limit(&self) -> i64 {
         self.most + 1
     }
 
     /// Cuts what a statement gave; with the token for the rest.
-    pub(super) fn cut<T>(&self, mut all: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+    pub(crate) fn cut<T>(&self, mut all: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
         let most = usize::try_from(self.most).unwrap_or(usize::MAX);
         if all.len() <= most {
             return (all, None);

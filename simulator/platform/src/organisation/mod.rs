@@ -15,6 +15,7 @@ mod governance;
 mod home;
 mod landing;
 mod listing;
+mod lodgers;
 mod log;
 mod names;
 mod policies;
@@ -29,8 +30,11 @@ pub(crate) use accounts::{adopt, left};
 pub(crate) use faults::Faults;
 #[expect(unused_imports, reason = "what rooms of the account-per-tenant world will ask")]
 pub(crate) use governance::allows;
+pub(crate) use listing::Window;
+pub(crate) use lodgers::{account_facts, external_id, landlord, provider_of};
 pub(crate) use log::{Shipped, ship};
 pub(crate) use reconciler::up_to_date;
+pub(crate) use trust::assume;
 pub use trust::{AssumedRole, RoleAsked};
 
 use crate::Platform;
@@ -87,7 +91,7 @@ impl Platform {
     pub async fn assume_role(&self, asked: &RoleAsked) -> Result<Result<AssumedRole, Denied>, PlatformError> {
         reconciler::advance(self).await.map_err(broken)?;
         let mut tx = self.begin().await?;
-        let assumed = trust::assume(self, &mut tx, asked).await.map_err(broken)?;
+        let assumed = assume(self, &mut tx, asked).await.map_err(broken)?;
         self.commit(tx).await?;
         Ok(assumed)
     }

@@ -9,6 +9,7 @@ use crate::Platform;
 use crate::args;
 use crate::defects::DefectId;
 use crate::edge::{At, Body, Can, need};
+use crate::lobby;
 use crate::refusal::{Answer, Refusal};
 use crate::store::{Transaction, Tx};
 use axum::Json;
@@ -50,7 +51,7 @@ pub struct AssumedRole {
 }
 
 /// Whether somebody may act in an account.
-pub(super) async fn assume(
+pub(crate) async fn assume(
     app: &Platform,
     tx: &mut Transaction,
     asked: &RoleAsked,
@@ -176,6 +177,8 @@ async fn grant(
     let trust = set(&app, &mut tx, &organisation, &account, &region, Actor::Management, lobby).await?;
     note(&app, &mut tx, &user, "update", format!("granted trust of account {id} in {region}")).await?;
     app.commit(tx).await?;
+    // Devices may have waited for it.
+    lobby::advance(&app).await?;
     Ok(Json(trust))
 }
 

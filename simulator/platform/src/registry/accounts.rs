@@ -156,6 +156,12 @@ pub(crate) async fn number_of(tx: &mut Transaction, tenant: &str) -> Result<Opti
     tx.first(sql, args![tenant]).await?.map(|row| row.text("account_id")).transpose()
 }
 
+/// The tenant of an account that is not closed.
+pub(crate) async fn tenant_of(tx: &mut Transaction, account: &str) -> Result<Option<String>, StoreError> {
+    let sql = "select tenant_id from accounts where account_id = $1 and closed_at is null order by account_id";
+    tx.first(sql, args![account]).await?.map(|row| row.text("tenant_id")).transpose()
+}
+
 /// Where devices of a tenant connect in a region: told once and kept.
 pub(crate) async fn host_in(
     app: &Platform,
@@ -205,7 +211,7 @@ pub(super) async fn place(
 }
 
 /// Where devices of `place` connect: the same host for ever.
-async fn host(app: &Platform, tx: &mut Transaction, place: &Place) -> Result<String, StoreError> {
+pub(super) async fn host(app: &Platform, tx: &mut Transaction, place: &Place) -> Result<String, StoreError> {
     let known = "select host from endpoints where account_id = $1 and region = $2 order by host";
     if let Some(row) = tx.first(known, args![&place.account, &place.region]).await? {
         return row.text("host");

@@ -83,15 +83,20 @@ impl Registration {
 }
 
 /// How a certificate comes in.
-struct Arrival<'a> {
-    certificate: &'a Certificate,
-    status: &'a str,
-    mode: &'a str,
-    ca: Option<&'a str>,
+pub(super) struct Arrival<'a> {
+    pub(super) certificate: &'a Certificate,
+    pub(super) status: &'a str,
+    pub(super) mode: &'a str,
+    pub(super) ca: Option<&'a str>,
 }
 
 /// Writes the row of a certificate; whether it was not there.
-async fn insert(tx: &mut Transaction, place: &Place, arrival: &Arrival<'_>, now: u64) -> Result<bool, StoreError> {
+pub(super) async fn insert(
+    tx: &mut Transaction,
+    place: &Place,
+    arrival: &Arrival<'_>,
+    now: u64,
+) -> Result<bool, StoreError> {
     let Arrival { certificate, status, mode, ca } = arrival;
     let sql = "insert into certificates (tenant_id, region, id, pem, status, mode, ca_id, owned_by, common_name, facts, \
                not_before, not_after, version, created_at, updated_at) \
@@ -459,21 +464,43 @@ impl Platform {
         let Some((place, _)) = place.filter(|(place, _)| place.region == region) else { return Ok(None) };
         let signers = authorities::signers(self, &mut tx, &place, &certificate).await.map_err(told)?;
         let Some(signer) = signers.iter().find(|signer| signer.registers) else { return Ok(None) };
-        let at = self.now_ms();
-        let arrival =
-            Arrival { certificate: &certificate, status: PENDING_ACTIVATION, mode: &signer.mode, ca: Some(&signer.id) };
-        if !insert(&mut tx, &place, &arrival, at).await? {
-            return Ok(None);
-        }
-        let object = Object::registered("certificate", &certificate.id, &place.account, &place.region);
-        let change = Some(format!("status: {PENDING_ACTIVATION}, registered by {}", signer.id));
-        self.audit(&mut tx, tenant, Actor::platform(), "create", object, change).await?;
-        self.commit(tx).await?;
-        self.registry().feed.tell([Change::Principal {
-            tenant: tenant.to_owned(),
-            region: region.to_owned(),
-            certificate: certificate.id.clone(),
-        }]);
-        Ok(Some(JustInTime { certificate: certificate.id, authority: signer.id.clone(), account: place.account, at }))
+        just_in_time(self, tx, place, &certificate, (&signer.mode, &signer.id)).await
     }
+
+    /// The same for the lobby's account, where it was looked at already who answers for the certificate.
+    pub(crate) async fn register_in_lobby(
+        &self,
+        (tenant, region): (&str, &str),
+        der: &[u8],
+        authority: &str,
+    ) -> Result<Option<JustInTime>, PlatformError> {
+        let told = |refusal: Refusal| PlatformError::Founding(refusal.message.into_owned());
+        let Some(certificate) = Certificate::from_der(der) else { return Ok(None) };
+        let mut tx = self.begin().await?;
+        let place = accounts::place(self, &mut tx, tenant, region).await.map_err(told)?;
+        let Some((place, _)) = place.filter(|(place, _)| place.region == region) else { return Ok(None) };
+        just_in_time(self, tx, place, &certificate, (SNI_ONLY, authority)).await
+    }
+}
+
+/// Writes the row of a certificate that came by itself, `PENDING_ACTIVATION`, and tells of it.
+async fn just_in_time(
+    app: &Platform,
+    mut tx: Transaction,
+    place: Place,
+    certificate: &Certificate,
+    (mode, authority): (&str, &str),
+) -> Result<Option<JustInTime>, PlatformError> {
+    let at = app.now_ms();
+    let arrival = Arrival { certificate, status: PENDING_ACTIVATION, mode, ca: Some(authority) };
+    if !insert(&mut tx, &place, &arrival, at).await? {
+        return Ok(None);
+    }
+    let object = Object::registered("certificate", &certificate.id, &place.account, &place.region);
+    let change = Some(format!("status: {PENDING_ACTIVATION}, registered by {authority}"));
+    app.audit(&mut tx, &place.tenant, Actor::platform(), "create", object, change).await?;
+    app.commit(tx).await?;
+    let Place { tenant, account, region } = place;
+    app.registry().feed.tell([Change::Principal { tenant, region, certificate: certificate.id.clone() }]);
+    Ok(Some(JustInTime { certificate: certificate.id.clone(), authority: authority.to_owned(), account, at }))
 }

@@ -9,7 +9,6 @@ use crate::audit::Object;
 use crate::defects::DefectId;
 use crate::edge::{Can, Params, User, need};
 use crate::refusal::{Answer, Refusal};
-use crate::rights::Scope;
 use crate::store::{StoreError, Transaction, Tx};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -44,9 +43,7 @@ impl<N: need::Need> FromRequestParts<Platform> for Asked<N> {
     async fn from_request_parts(parts: &mut Parts, app: &Platform) -> Result<Self, Refusal> {
         let user = Can::<N>::from_request_parts(parts, app).await?;
         // The registry knows nothing of the groups that roles are narrowed to: who has only some has nothing here.
-        let scopes: Vec<_> = N::SETS.iter().filter_map(|set| user.rights.scope(*set)).collect();
-        let is_narrowed = !scopes.is_empty() && scopes.iter().all(|scope| **scope != Scope::All);
-        if is_narrowed && !app.defect(DefectId::NarrowedRoleReachesAll) {
+        if user.is_narrowed() && !app.defect(DefectId::NarrowedRoleReachesAll) {
             return Err(Refusal::forbidden());
         }
         let params = Params::from_request_parts(parts, app).await?;

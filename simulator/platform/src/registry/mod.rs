@@ -17,6 +17,7 @@ mod feed;
 mod issuing;
 mod jobs;
 mod listing;
+mod lodging;
 mod policies;
 mod principals;
 mod rates;
@@ -32,7 +33,8 @@ pub use certificates::JustInTime;
 pub use feed::{Change, Changes};
 pub use principals::{Principal, PrincipalThing};
 
-pub(crate) use accounts::{close_account, host_in, is_taken, number_of, open_account, settle_account};
+pub(crate) use accounts::{close_account, host_in, is_taken, number_of, open_account, settle_account, tenant_of};
+pub(crate) use lodging::{Lodging, principals_changed};
 
 use crate::Platform;
 use crate::edge;

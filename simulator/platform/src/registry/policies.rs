@@ -1,13 +1,13 @@
 //! Policies: a name, up to five versions of a document, one of them the default. What is attached is the default.
 
-use super::desk::{Asked, Desk, check_name};
+use super::desk::{Asked, Desk, Place, check_name};
 use super::listing::Listing;
 use super::refusals::{exists, in_use, malformed_policy, unknown, versions_limit};
 use crate::Platform;
 use crate::args;
 use crate::edge::{At, Body, need};
 use crate::refusal::Answer;
-use crate::store::{Row, StoreError, Tx};
+use crate::store::{Row, StoreError, Transaction, Tx};
 use axum::Json;
 use axum::extract::State;
 use fleetproof_dataplane::policy::Document;
@@ -42,6 +42,24 @@ struct NewDocument {
 /// 400 for what is no policy that the data plane understands.
 fn check_document(text: &str) -> Answer<()> {
     Document::parse(text).map(drop).map_err(malformed_policy)
+}
+
+/// Sees to it that there is a policy of this name; one that is there stays as it is.
+pub(super) async fn ensure(
+    tx: &mut Transaction,
+    place: &Place,
+    name: &str,
+    document: &str,
+    now: u64,
+) -> Result<(), StoreError> {
+    let sql = "insert into policies (tenant_id, region, name, default_version, last_version, created_at, updated_at) \
+               values ($1, $2, $3, 1, 1, $4, $4) on conflict do nothing";
+    if tx.execute(sql, args![&place.tenant, &place.region, name, now]).await? == 1 {
+        let sql = "insert into policy_versions (tenant_id, region, name, version, document, created_at) \
+                   values ($1, $2, $3, 1, $4, $5)";
+        tx.execute(sql, args![&place.tenant, &place.region, name, document, now]).await?;
+    }
+    Ok(())
 }
 
 /// The row of a policy here.

@@ -3,6 +3,7 @@
 use crate::Platform;
 use crate::defects::DefectId;
 use crate::edge::{Can, Page, Params, need};
+use crate::lobby;
 use crate::refusal::{Answer, Refusal};
 use crate::registry;
 use crate::store::{Row, StoreError, Transaction, Tx, Value as Kept};
@@ -88,7 +89,7 @@ impl Search {
     fn read(app: &Platform, tenant: &str, params: &Params) -> Answer<Self> {
         let text = |name| Kept::from(params.one(name).unwrap_or_default());
         let actor_type = params.choice("actor_type", &["user", "device"])?.unwrap_or_default();
-        let kinds = [&["tenant", "user", "deployment", "artifact", "device"], registry::KINDS].concat();
+        let kinds = [&["tenant", "user", "deployment", "artifact", "device"], registry::KINDS, lobby::KINDS].concat();
         let object_type = params.choice("object_type", &kinds)?.unwrap_or_default();
         let whose = if params.one("object_id").is_some() && app.defect(DefectId::AuditSearchForgetsTenant) {
             Whose::AllOfObject

@@ -9,6 +9,9 @@ mod foundation;
 mod gear;
 mod jobs;
 mod landing;
+mod lobby;
+mod lobby_claims;
+mod lobby_site;
 mod neighbour;
 mod onboarding;
 mod operations;
@@ -21,6 +24,8 @@ mod planted;
 mod planted_ends;
 #[cfg(feature = "seeded-defects")]
 mod planted_fleet;
+#[cfg(feature = "seeded-defects")]
+mod planted_lobby;
 mod planted_network;
 #[cfg(feature = "seeded-defects")]
 mod planted_organisation;

@@ -6,7 +6,7 @@
 use super::der::{Item, Reader, tag};
 use super::error::CertificateError;
 use super::fields::{Field, ecdsa_signature, hexadecimal, name_text, read_key, read_name, time};
-use super::identity::fingerprint;
+use super::identity::{certificate_pem, fingerprint};
 use super::key::PublicKey;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -120,6 +120,12 @@ impl Certificate {
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The same as PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        certificate_pem(&self.der)
     }
 
     /// SHA-256 of the DER, 64 lower-case hexadecimal digits.

@@ -100,7 +100,7 @@ pub(super) fn fingerprint(der: &[u8]) -> String {
     })
 }
 
-fn certificate_pem(der: &[u8]) -> String {
+pub(super) fn certificate_pem(der: &[u8]) -> String {
     // Fails above 2³¹ bytes only.
     pem::encode_string("CERTIFICATE", LineEnding::LF, der).unwrap_or_default()
 }
