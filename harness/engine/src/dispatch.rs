@@ -7,6 +7,7 @@ use crate::run::Run;
 use crate::shared::Shared;
 use crate::things::Things;
 use crate::things::listeners::Listeners;
+use crate::things::lobby::LobbyDesk;
 use crate::texts::Own;
 use crate::walk::Walk;
 use crate::{Settings, release, setup, watch};
@@ -109,6 +110,7 @@ async fn bring_up(
         fleet: Fleet::new(&world, shared, &plan.population, release::key(&plan, &world.seeds).map(|key| key.check())),
         things: Things::new(&world, running.shared_door()),
         listeners: Listeners::default(),
+        lobby: LobbyDesk::default(),
         ids: Kept::new(vec![None; plan.population.devices.len()]),
         accepted: Kept::default(),
         limits: Kept::default(),
@@ -122,6 +124,7 @@ async fn bring_up(
         removed: Kept::default(),
         carried_out: Kept::default(),
         uncontrolled: Kept::default(),
+        stores: running.stores(),
         own: Own::new(&world.seeds, secrets, shared),
         budget_ends: Cell::new(shared.now().after(plan.scenario.budget())),
         stop: stop.clone(),

@@ -101,13 +101,21 @@ impl Fleet {
     }
 
     /// Starts a device that speaks MQTT; it is silent until it is called.
-    pub(crate) fn start_thing(&self, device: u32, plan: Arc<ThingPlan>, home: Option<Name>, tls: TlsClient) {
+    /// `name`: what it calls itself.
+    pub(crate) fn start_thing(
+        &self,
+        device: u32,
+        name: Arc<str>,
+        plan: Arc<ThingPlan>,
+        home: Option<Name>,
+        tls: TlsClient,
+    ) {
         let Some(waiting) = self.take(device) else { return };
         let world = World { seeds: self.world.seeds.child("devices").child(&waiting.name), ..self.world.clone() };
         let body = SimulatedBody::new(waiting.name.clone(), &waiting.runs);
         let config = ThingConfig {
             index: device,
-            name: waiting.name,
+            name,
             plan,
             tls: Some(tls),
             version: waiting.runs,

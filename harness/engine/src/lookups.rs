@@ -4,14 +4,21 @@ use crate::run::{Result, Run};
 use crate::things::is_thing;
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::aws;
+use fleetproof_dialects::aws::client::{Client, Dial};
 use fleetproof_dialects::mender::Session;
 use std::collections::BTreeSet;
 
 /// The places in which `tenant`'s admin finds a device by its id, and whether its token opened anything.
-pub(crate) async fn found(run: &Run, admin: &Session, device: u32, id: &str) -> Result<BTreeSet<&'static str>> {
+pub(crate) async fn found(
+    run: &Run,
+    admin: &Session,
+    tenant: &str,
+    device: u32,
+    id: &str,
+) -> Result<BTreeSet<&'static str>> {
     let mut places = BTreeSet::new();
     if is_thing(run, device) {
-        registered(run, admin, device, id, &mut places).await?;
+        registered(run, admin, tenant, device, id, &mut places).await?;
     } else {
         if exists(run.mender.device(admin, id).await)?.is_some() {
             places.insert("devices");
@@ -22,6 +29,13 @@ pub(crate) async fn found(run: &Run, admin: &Session, device: u32, id: &str) -> 
         if run.mender.devices(admin, None).await?.iter().any(|row| row.id == id) {
             places.insert("device list");
         }
+    }
+    let is_gone = run.gone.get(&device).is_some_and(|gone| gone.iter().any(|gone| gone.tenant == tenant));
+    if is_thing(run, device) && is_gone {
+        if still_opens(run, tenant, device).await? {
+            places.insert("credentials");
+        }
+        return Ok(places);
     }
     let (served, refused) = run.shared.record(|record| {
         let record = &record.devices[device as usize];
@@ -37,11 +51,12 @@ pub(crate) async fn found(run: &Run, admin: &Session, device: u32, id: &str) -> 
 async fn registered(
     run: &Run,
     admin: &Session,
+    tenant: &str,
     device: u32,
     certificate: &str,
     places: &mut BTreeSet<&'static str>,
 ) -> Result<()> {
-    let (name, place) = (run.name_of(device), run.things.place(run, run.tenant_of(device)).await?);
+    let (name, place) = (run.name_of(device), run.things.place(run, tenant).await?);
     if aws::things::has_certificate(&run.mender, admin, &place, certificate).await? {
         places.insert("certificate");
     }
@@ -56,6 +71,21 @@ async fn registered(
         places.insert("index");
     }
     Ok(())
+}
+
+/// Whether what a device shows is taken at the endpoint of a tenant that it has left.
+async fn still_opens(run: &Run, tenant: &str, device: u32) -> Result<bool> {
+    let (shown, place) = (run.things.identities.of(run, device)?, run.things.place(run, tenant).await?);
+    let (door, _) = run.things.door()?;
+    let from = format!("{}-once-more", run.name_of(device)).as_str().into();
+    let dial = Dial { from, door, host: place.endpoint, tls: run.things.tls(&shown)? };
+    match Client::connect(&run.world, &dial, &shown.name).await {
+        Ok(client) => {
+            client.leave().await;
+            Ok(true)
+        }
+        Err(_) => Ok(false),
+    }
 }
 
 /// A place as a failure tells of it: who was asked what, and what came back.

@@ -42,6 +42,14 @@ pub struct DeviceRecord {
     pub authenticated: Option<(Stamp, Seq)>,
     /// The last answer at the door: status of the authentication request.
     pub knocked: Option<(Stamp, u16, Seq)>,
+    /// When it last announced itself at the lobby.
+    pub announced: Option<(Stamp, Seq)>,
+    /// Where it was told last that it belongs.
+    pub routed: Option<(Stamp, String, Seq)>,
+    /// Where it was let in last (MQTT).
+    pub connected: Option<(Stamp, String, Seq)>,
+    /// How often it was not let in, since it last was (MQTT).
+    pub turned_away: u32,
     /// When it last had an update poll answered with success.
     pub served: Option<Stamp>,
     /// How often it had.
@@ -142,8 +150,20 @@ impl Record {
                 self.polls += 1;
                 record.served = Some(at);
             }
-            DeviceEvent::Connected { .. } => record.served = Some(at),
+            DeviceEvent::Connected { endpoint, .. } => {
+                record.served = Some(at);
+                record.connected = Some((at, endpoint.clone(), seq));
+            }
+            DeviceEvent::Announced { .. } => {
+                record.turned_away = 0;
+                let first = record.announced.map_or(seq, |(_, first)| if seq == 0 { first } else { seq });
+                record.announced = Some((at, first));
+            }
+            DeviceEvent::Routed { endpoint } => record.routed = Some((at, endpoint.clone(), seq)),
+            DeviceEvent::FactoryReset => (record.routed, record.announced) = (None, None),
+            DeviceEvent::Unreachable { .. } => record.turned_away += 1,
             DeviceEvent::Refused { .. } => {
+                record.turned_away += 1;
                 // What a certificate opened it opens no more; it is shown again with every dial.
                 record.token_refused = record.authenticated.map(|_| at);
                 record.knocked = Some((at, 401, seq));
@@ -199,12 +219,8 @@ impl Record {
             }
             DeviceEvent::Committed { .. }
             | DeviceEvent::RolledBack { .. }
-            | DeviceEvent::Unreachable { .. }
             | DeviceEvent::Disconnected { .. }
             | DeviceEvent::SubscriptionRefused { .. }
-            | DeviceEvent::Announced { .. }
-            | DeviceEvent::Routed { .. }
-            | DeviceEvent::FactoryReset
             | DeviceEvent::TurnedBack { .. }
             | DeviceEvent::ShadowApplied { .. } => {}
         }
@@ -218,6 +234,18 @@ pub const fn is_routine(what: &DeviceEvent) -> bool {
 }
 
 impl Record {
+    /// Whether what a device does needs no event: it does it all the time, or announces itself once more where it waits.
+    #[must_use]
+    pub fn is_known(&self, device: u32, what: &DeviceEvent) -> bool {
+        let waits = || {
+            let seen = self.devices.get(device as usize);
+            seen.is_some_and(|seen| {
+                seen.announced.is_some_and(|(at, _)| seen.connected.as_ref().is_none_or(|(since, ..)| at >= *since))
+            })
+        };
+        is_routine(what) || matches!(what, DeviceEvent::Announced { .. }) && waits()
+    }
+
     /// Takes note of what became of a message of a device, on the device's side.
     pub fn note_message(&mut self, at: Stamp, device: u32, what: Delivery) {
         match what {

@@ -41,7 +41,7 @@ impl Whose {
     /// The part to which a device belongs.
     pub(crate) fn of(run: &Run, device: u32) -> Self {
         let speaks = run.plan.population.devices.get(device as usize).map_or(Protocol::Mender, |device| device.speaks);
-        Self { tenant: run.tenant_of(device).to_owned(), speaks }
+        Self { tenant: run.tenant_of(device), speaks }
     }
 
     /// Devices by their part, both in order.

@@ -11,12 +11,14 @@ use crate::texts::Own;
 use crate::things;
 use crate::things::Things;
 use crate::things::listeners::Listeners;
+use crate::things::lobby::LobbyDesk;
 use fleetproof_claims::rollout::{Rules, When};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
 use fleetproof_language::{Located, Rate, Sources, Span};
-use fleetproof_plan::{PlannedDevice, Plan};
+use fleetproof_plan::{Plan, PlannedDevice};
+use fleetproof_stacks::Stores;
 use fleetproof_world::{Stamp, World};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +40,8 @@ pub(crate) struct Run {
     pub(crate) things: Things,
     /// Who hears what they publish.
     pub(crate) listeners: Listeners,
+    /// The lobby, where the scenario has one.
+    pub(crate) lobby: LobbyDesk,
     /// What the platform calls each device, once it knows it.
     pub(crate) ids: Kept<Vec<Option<String>>>,
     /// Devices that the platform let in and has not let go, by tenant: the ledger of counts.
@@ -64,10 +68,12 @@ pub(crate) struct Run {
     pub(crate) carried_out: Kept<BTreeSet<&'static str>>,
     /// Refusals whose control has not been seen yet: verb and where it stands.
     pub(crate) uncontrolled: Kept<Vec<(&'static str, Span)>>,
+    /// What the platform keeps, seen from within.
+    pub(crate) stores: Stores,
     /// What the scenario's own requests and texts hold.
     pub(crate) own: Own,
     /// When the scenario's time is used up.
-    budget_ends: Cell<Stamp>,
+    pub(crate) budget_ends: Cell<Stamp>,
     /// Cancelled by a signal or the watchdog.
     pub(crate) stop: CancellationToken,
 }
@@ -247,16 +253,17 @@ impl Run {
         planned.ok_or_else(|| Stop::Broken(format!("there is no device {device}")))
     }
 
-    /// The tenant that a device belongs to.
-    pub(crate) fn tenant_of(&self, device: u32) -> &str {
-        self.plan.population.devices.get(device as usize).map_or("", |device| device.tenant.as_str())
+    /// The tenant that a device belongs to; `none`: it waits in the lobby.
+    pub(crate) fn tenant_of(&self, device: u32) -> String {
+        let planned = || self.plan.population.devices.get(device as usize).map(|device| device.tenant.clone());
+        self.lobby.owner(device).or_else(planned).unwrap_or_default()
     }
 
     /// Devices by their tenant, both in order.
     pub(crate) fn by_tenant(&self, devices: &[u32]) -> BTreeMap<String, Vec<u32>> {
         let mut by_tenant: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         for device in devices {
-            by_tenant.entry(self.tenant_of(*device).to_owned()).or_default().push(*device);
+            by_tenant.entry(self.tenant_of(*device)).or_default().push(*device);
         }
         by_tenant
     }
@@ -298,6 +305,13 @@ impl Run {
     /// The devices of `tenant` that are in, whatever they speak.
     pub(crate) fn all_inside(&self, tenant: &str) -> BTreeSet<u32> {
         self.inside(tenant).into_iter().chain(self.things.inside(self, tenant)).collect()
+    }
+
+    /// The tenants of the scenario that are there and let somebody in.
+    pub(crate) fn open_accounts(&self) -> Vec<String> {
+        let declared = &self.plan.scenario.platform.tenants;
+        let open = self.people.open_tenants().into_iter().map(|tenant| tenant.at.name.to_string());
+        open.filter(|name| declared.get(name).is_some()).collect()
     }
 
     /// A tenant that is there.

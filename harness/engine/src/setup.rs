@@ -4,11 +4,15 @@ use crate::people::{Passwords, Tenant};
 use crate::run::{Result, Run, Stop};
 use fleetproof_claims::model::Role;
 use fleetproof_dialects::DialectError;
+use fleetproof_dialects::aws::organisation::{self, NewAccount, Organisation};
 use fleetproof_dialects::mender::{Mender, Session, TenantRef, roles};
 use fleetproof_language::{Located, Protocol, Quotas, Starts, User};
 use fleetproof_plan::Plan;
 use fleetproof_stacks::{Founding, Running, Tenancy};
 use std::sync::Arc;
+
+/// The tenant of people who have an account and belong to no tenant of the scenario.
+const BYSTANDERS: &str = "people without a tenant";
 
 /// The tenants that have no parent: the provider, or, without one, all that are there from the start.
 pub(crate) fn founding(plan: &Plan, passwords: &Passwords) -> Founding {
@@ -20,7 +24,7 @@ pub(crate) fn founding(plan: &Plan, passwords: &Passwords) -> Founding {
         admin_email: admin.to_owned(),
         admin_password: passwords.of(admin),
     };
-    let tenants = match &platform.provider {
+    let mut tenants = match &platform.provider {
         Some(provider) => vec![tenancy(Run::PROVIDER, true, Some(provider.device_limit.value), &provider.admin)],
         None => platform
             .tenants
@@ -31,8 +35,12 @@ pub(crate) fn founding(plan: &Plan, passwords: &Passwords) -> Founding {
             })
             .collect(),
     };
+    if let Some(first) = platform.people.first() {
+        tenants.push(tenancy(BYSTANDERS, false, None, first));
+    }
+    let regions = platform.regions.iter().map(|region| region.value.clone()).collect();
     let speaks_mqtt = plan.population.devices.iter().any(|device| device.speaks == Protocol::Mqtt);
-    Founding { tenants, speaks_mqtt }
+    Founding { tenants, regions, speaks_mqtt }
 }
 
 /// Makes the tenants that start ready, and everybody's users.
@@ -42,14 +50,26 @@ pub(crate) async fn settle(run: &Run, running: &Running) -> Result<()> {
         let is_provider = scenario.platform.provider.is_some();
         let at = TenantRef::new(name, &founded.tenant_id);
         run.mender.know_tenant(&at, None);
+        let is_provider = is_provider && name == Run::PROVIDER;
         let (admin, limit) = match (&scenario.platform.provider, scenario.platform.tenants.get(name)) {
-            (Some(provider), _) => (provider.admin.value.clone(), Some(provider.device_limit.value)),
-            (None, Some(tenant)) => (tenant.admin.value.clone(), tenant.device_limit.as_ref().map(|limit| limit.value)),
-            (None, None) => continue,
+            (Some(provider), _) if is_provider => (provider.admin.value.clone(), Some(provider.device_limit.value)),
+            (_, Some(tenant)) => (tenant.admin.value.clone(), tenant.device_limit.as_ref().map(|limit| limit.value)),
+            _ if name == BYSTANDERS => (scenario.platform.people.first().map_or("", |it| it.as_str()).to_owned(), None),
+            _ => continue,
         };
         run.limits.insert(name.clone(), limit.map_or(-1, i64::from));
         let token = Arc::from(founded.tenant_token.as_str());
         run.people.settle(Tenant { at, token, is_provider, admin });
+    }
+    for person in scenario.platform.people.iter().skip(1) {
+        let by = run.people.admin(BYSTANDERS).await?;
+        join(run, &by, person, BYSTANDERS, Role::Admin, &[]).await??;
+    }
+    if scenario.platform.lobby.is_some() || !scenario.platform.regions.is_empty() {
+        let by = run.people.admin(Run::PROVIDER).await?;
+        let regions: Vec<String> = scenario.platform.regions.iter().map(|region| region.value.clone()).collect();
+        let organisation = organisation::found(&run.mender, &by, &regions).await?;
+        run.lobby.organisation.change(|known| *known = Some(organisation));
     }
     if scenario.platform.provider.is_some() {
         let by = run.people.admin(Run::PROVIDER).await?;
@@ -61,6 +81,7 @@ pub(crate) async fn settle(run: &Run, running: &Running) -> Result<()> {
             }
         }
     }
+    run.lobby.open(run).await?;
     for (name, tenant) in scenario.platform.tenants.iter() {
         if tenant.starts == Starts::Ready {
             if let Some(quotas) = &tenant.quotas {
@@ -79,6 +100,8 @@ pub(crate) struct AskedFor {
     admin: String,
     password: Password,
     limit: Option<i64>,
+    /// Where it shall be, in the organisation that has it made; `None`: there is none.
+    vended: Option<(Organisation, Vec<String>)>,
 }
 
 /// A password on its way: it cannot be printed.
@@ -94,6 +117,10 @@ impl std::fmt::Debug for Password {
 impl AskedFor {
     /// Asks, and waits until the tenant is there.
     pub(crate) async fn ask(self, mender: &Mender, by: &Session) -> std::result::Result<String, DialectError> {
+        if let Some((organisation, regions)) = self.vended {
+            let new = NewAccount { name: self.name, admin: self.admin, regions, device_limit: self.limit };
+            return organisation::vend(mender, by, &organisation, &new, &self.password.0).await;
+        }
         mender.create_tenant(by, &self.name, &self.admin, &self.password.0, self.limit).await
     }
 }
@@ -107,7 +134,22 @@ pub(crate) fn asked_for(run: &Run, name: &str) -> AskedFor {
         None => (String::new(), None),
     };
     let password = Password(run.people.password(&admin));
-    AskedFor { name: name.to_owned(), admin, password, limit }
+    let declared = run.plan.scenario.platform.tenants.get(name);
+    let regions = declared.map(|tenant| tenant.regions.iter().map(|region| region.value.clone()).collect());
+    let vended = run.lobby.organisation.read(Clone::clone).map(|organisation| (organisation, regions.unwrap_or_default()));
+    AskedFor { name: name.to_owned(), admin, password, limit, vended }
+}
+
+/// The lobby may act in a new tenant, or not, as the scenario says.
+async fn trust_as_declared(run: &Run, name: &str) -> Result<()> {
+    let withheld = run.plan.scenario.platform.tenants.get(name).is_some_and(|tenant| !tenant.trusts_lobby());
+    if !withheld || run.lobby.organisation.read(Option::is_none) {
+        return Ok(());
+    }
+    let (by, admin) = (run.people.admin(Run::PROVIDER).await?, run.people.admin(name).await?);
+    let (account, place) =
+        (organisation::own_account(&run.mender, &admin).await?, run.things.place(run, name).await?);
+    Ok(organisation::set_trust(&run.mender, &by, &account, &place.region, false).await?)
 }
 
 /// With whose address a tenant is asked for. A platform takes no address twice: where the admin has an account already, a
@@ -136,7 +178,7 @@ pub(crate) async fn welcome(run: &Run, name: &str) -> Result<()> {
     run.people.settle(Tenant { at, token, is_provider: false, admin: first.clone() });
     run.people.keep(&first, name, session.clone());
     if first == *admin {
-        return Ok(());
+        return trust_as_declared(run, name).await;
     }
     join(run, &session, admin, name, Role::Admin, &[]).await??;
     run.people.hand_over(name, admin);
@@ -145,7 +187,7 @@ pub(crate) async fn welcome(run: &Run, name: &str) -> Result<()> {
         run.mender.remove_user(&session, &steward).await?;
     }
     run.people.removed(&first, name);
-    Ok(())
+    trust_as_declared(run, name).await
 }
 
 /// Limits a tenant beside its devices. The platform's operator does it.

@@ -1,6 +1,6 @@
 //! What everybody in a run writes to: the journal, the record of the devices, the ledger of changes.
 
-use crate::record::{Record, Seq, is_routine};
+use crate::record::{Record, Seq};
 use crate::strain::meter::{Figures, Meter};
 use fleetproof_claims::without_credentials;
 use fleetproof_devices::{Asked, Delivery, DeviceEvent, Witness};
@@ -249,8 +249,9 @@ pub(crate) struct Eyes(pub(crate) Shared);
 impl Witness for Eyes {
     fn saw(&mut self, at: Stamp, device: u32, what: DeviceEvent) {
         let inner = &self.0.0;
+        let is_known = lock(&inner.record).is_known(device, &what);
         let seq = match &what {
-            routine if is_routine(routine) => 0,
+            _ if is_known => 0,
             event => {
                 let (word, detail) = told(event);
                 let name = self.0.device_name(device).to_string();

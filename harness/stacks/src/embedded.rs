@@ -7,6 +7,7 @@ use fleetproof_platform::registry::{Endpoint, Regions};
 use fleetproof_platform::{DataFolder, Founded, NewTenant, PasswordCost, Platform, Service, Settings};
 use fleetproof_world::tls::{Authority, Names, TlsServer};
 use fleetproof_world::{Incoming, Name, Seeds, World};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -275,6 +276,20 @@ pub struct ClientDoor {
     pub own: Name,
 }
 
+/// What a platform keeps, seen from within: where a word stands.
+#[derive(Clone, Debug)]
+pub struct Stores(Platform);
+
+impl Stores {
+    /// Region → the stores there in which `word` stands.
+    ///
+    /// # Errors
+    /// The platform's store.
+    pub async fn with(&self, word: &str) -> Result<BTreeMap<String, BTreeSet<&'static str>>, StackError> {
+        self.0.stores_with(word).await.map_err(StackError::Platform)
+    }
+}
+
 impl Running {
     /// Opens the doors of a tenant's account, one in each of its regions. None without MQTT, or for who is no tenant.
     ///
@@ -299,6 +314,12 @@ impl Running {
     #[must_use]
     pub fn shared_door(&self) -> Option<(Name, &str)> {
         self.clients.as_ref().map(|clients| (CLIENTS.into(), clients.trusted.as_str()))
+    }
+
+    /// What the platform keeps, seen from within.
+    #[must_use]
+    pub fn stores(&self) -> Stores {
+        Stores(self.platform.clone())
     }
 
     /// The file with the certificate of who certified the secure door, if there is one.

@@ -6,7 +6,7 @@
 mod certificate;
 mod embedded;
 
-pub use embedded::{Embedded, Founding, Running, Tenancy};
+pub use embedded::{Embedded, Founding, Running, Stores, Tenancy};
 pub use fleetproof_platform::{DataFolder, PlatformError, Service};
 
 use std::fmt;
@@ -27,6 +27,8 @@ pub enum StackError {
     Certificate(std::io::Error),
     /// No defect is called that.
     UnknownDefect(String),
+    /// These cannot be the regions of a platform.
+    Regions(Vec<String>),
 }
 
 impl fmt::Display for StackError {
@@ -35,6 +37,11 @@ impl fmt::Display for StackError {
             Self::Platform(error) => write!(f, "the platform did not start: {error}"),
             Self::Certificate(reason) => write!(f, "the platform's certificate could not be made: {reason}"),
             Self::Listen { door, reason } => write!(f, "the platform's {door} could not be opened: {reason}"),
+            Self::Regions(names) => write!(
+                f,
+                "the platform cannot be in the regions {}: each must be named once, in small letters, digits and `-`",
+                names.join(", ")
+            ),
             Self::UnknownDefect(name) => {
                 write!(f, "no seeded defect is called `{name}`: `fleetproof defects` lists them")
             }

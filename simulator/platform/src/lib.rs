@@ -33,6 +33,7 @@ mod passwords;
 mod platform;
 mod proven;
 mod refusal;
+mod residency;
 pub mod registry;
 pub mod rights;
 mod service;

@@ -137,8 +137,9 @@ pub async fn evacuate(mender: &Mender, by: &Session, from: &str, into: &str) -> 
 /// # Errors
 /// As every verb.
 pub async fn devices(mender: &Mender, by: &Session) -> Result<Vec<LobbyRow>> {
-    let rows = pages_of(mender, by, &format!("{ROOT}/devices?MaxResults=500"), "devices", ("NextToken", "nextToken"));
-    Ok(rows.await?.iter().map(LobbyRow::read).collect())
+    let path = format!("{ROOT}/devices?MaxResults=500");
+    let rows = pages_of(mender, by, &path, "devices", ("NextToken", "nextToken")).await?;
+    Ok(rows.iter().map(LobbyRow::read).collect())
 }
 
 /// One device; `None`: the caller is shown none of that name.

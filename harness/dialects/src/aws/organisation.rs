@@ -18,6 +18,9 @@ const ACCOUNTS: u64 = 10_000;
 /// Devices of an account whose limit nobody asks for.
 const DEVICES: i64 = 100_000;
 
+/// Calls a second that the tier allows: no scenario runs into it by accident.
+const CALLS: u64 = 100_000;
+
 /// How often it is asked how far an account is.
 const GLANCE: Duration = Duration::from_secs(1);
 
@@ -56,8 +59,8 @@ pub async fn found(mender: &Mender, by: &Session, regions: &[String]) -> Result<
     ask(mender, by, "POST", "", Some(&new)).await?;
     let product = ask(mender, by, "POST", "/products", Some(&json!({ "Name": "iot application for tenant" }))).await?;
     let product = text(&product.json().unwrap_or_default(), "ProductId");
-    let tier = json!({ "Name": TIER, "DeviceLimit": DEVICES, "ManagementCalls": 0, "DeviceCalls": 0,
-        "IntervalSeconds": 0 });
+    let tier = json!({ "Name": TIER, "DeviceLimit": DEVICES, "ManagementCalls": CALLS, "DeviceCalls": CALLS,
+        "IntervalSeconds": 1 });
     let version = json!({ "Name": "1", "Parts": {
         "DeviceEndpoint": true, "TrustRole": true, "AuditTrail": true,
         "DefaultDevicePolicy": { "Version": "2012-10-17", "Statement": [] },

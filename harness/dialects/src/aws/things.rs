@@ -113,6 +113,22 @@ pub async fn register(
     Ok(id)
 }
 
+/// Makes a thing that nobody is.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn name(mender: &Mender, by: &Session, place: &Place, thing: &str) -> Result<()> {
+    ask(mender, by, "POST", &place.path(&format!("/things/{thing}")), Some(&json!({}))).await.map(drop)
+}
+
+/// Takes such a thing away.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn unname(mender: &Mender, by: &Session, place: &Place, thing: &str) -> Result<()> {
+    ask(mender, by, "DELETE", &place.path(&format!("/things/{thing}")), None).await.map(drop)
+}
+
 /// Ends a certificate, with the connection that it has.
 ///
 /// # Errors

@@ -69,6 +69,7 @@ fn by_status(operation: &str, answer: &Answer) -> Option<Refusal> {
         409 => Refusal::Conflict,
         422 if COUNTED.contains(&operation) => Refusal::OverLimit,
         422 if conflicts() => Refusal::Conflict,
+        424 => Refusal::Untrusted,
         429 => Refusal::Throttled,
         400 | 405..=499 => Refusal::Invalid,
         _ => return None,

@@ -16,7 +16,7 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>], tenant: &str) -
         let name = run.name_of(*device);
         let gone = run.gone.get(device).and_then(|gone| gone.into_iter().rev().find(|gone| gone.tenant == tenant));
         let Some(gone) = gone else {
-            wrong.push(format!("`{name}` was never decommissioned"));
+            wrong.push(format!("`{name}` never left it"));
             continue;
         };
         let known = if is_thing(run, *device) { "thing" } else { "devices" };
@@ -24,7 +24,7 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>], tenant: &str) -
             unknown.push(format!("`{name}` was not found before, so that it is not found now proves nothing"));
             continue;
         }
-        let left = lookups::found(run, &admin, *device, &gone.id).await?;
+        let left = lookups::found(run, &admin, tenant, *device, &gone.id).await?;
         evidence.push(gone.seq);
         if !left.is_empty() {
             let found: Vec<String> = left.into_iter().map(|place| lookups::told(place, &admin)).collect();

@@ -6,19 +6,23 @@ mod alive;
 mod attempts;
 mod audit;
 mod barred;
+mod bound;
 mod call_rate;
 mod counts;
 mod delivery;
 mod forgotten;
+mod in_lobby;
 mod isolation;
 mod neighbour;
 mod onboarded;
 mod online;
+mod owned_once;
 mod platform_view;
 mod pool;
 mod quota;
 mod removed;
 mod reported;
+mod residency;
 mod rolled_back;
 mod rollout;
 mod untouched;
@@ -169,6 +173,7 @@ async fn on_the_record(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Re
                 let (lost, duplicated) = (lost.value.into(), duplicated.value.into());
                 delivery::judge(run, devices, lost, duplicated, deadline).await?
             }
+            Claim::OwnedOnce { devices, among } => owned_once::look(run, devices, among).await?,
             Claim::Acknowledged { tenants, lost } => acknowledged::attempt(run, tenants, lost.value).await?,
             Claim::Neighbour { measure, baseline, p99, lost, errors } => {
                 let errors = errors.as_ref().map_or(0, |errors| errors.value);
@@ -213,7 +218,9 @@ async fn look(run: &Run, claim: &Claim, began: Stamp, last: bool) -> Result<Seen
             counts::look(run, tenant, due).await
         }
         Claim::Audit { tenants } => audit::look(run, tenants).await,
-        Claim::InLobby { .. } | Claim::Bound { .. } | Claim::Received { .. } => Err(Stop::Broken(claim.name().to_owned())),
+        Claim::InLobby { devices } => in_lobby::look(run, devices).await,
+        Claim::Bound { devices, tenant } => bound::look(run, devices, tenant, began).await,
+        Claim::Received { .. } => Err(Stop::Broken(claim.name().to_owned())),
         Claim::OwnedOnce { .. }
         | Claim::Residency { .. }
         | Claim::Untouched { .. }
@@ -238,6 +245,7 @@ async fn by_attempts(run: &Run, claim: &Located<Claim>, deadline: Stamp) -> Resu
             let limits: Vec<Limit> = limits.iter().map(|limit| limit.value).collect();
             quota::attempt(run, tenants, &limits, over_by).await?
         }
+        Claim::Residency { tenants } => residency::attempt(run, tenants).await?,
         Claim::Pool { over_by, callers } => {
             let over_by = over_by.as_ref().map_or(OVER_BY, |over_by| over_by.value);
             pool::attempt(run, over_by, callers.as_ref().map_or(CALLERS, |callers| callers.value)).await?

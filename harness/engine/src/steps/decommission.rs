@@ -27,7 +27,7 @@ pub(crate) async fn decommission(run: &Run, step: &Located<ByDevices>) -> Result
                     "the platform never knew `{name}`: there is nothing to decommission"
                 )));
             };
-            let found = crate::lookups::found(run, &admin, device, &id).await?;
+            let found = crate::lookups::found(run, &admin, &tenant, device, &id).await?;
             let answer = if is_thing(run, device) {
                 let place = run.things.place(run, &tenant).await?;
                 aws::things::forget(&run.mender, &by, &place, &name, &id).await

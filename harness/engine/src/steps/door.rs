@@ -2,13 +2,14 @@
 
 use super::{WITHIN, WITHIN_SLOW, within};
 use crate::actors::{self, Default};
-use crate::outcome::{Ending, Part, judge};
+use crate::outcome::{Ending, Part, Refused, judge};
 use crate::refusals;
-use crate::run::{Result, Run, Stop};
+use crate::run::{Barred, Result, Run, Stop};
 use crate::strain::pace::due_at;
-use crate::things::{by_tongue, is_thing};
+use crate::things::{by_tongue, is_thing, lobby};
+use fleetproof_journal::What;
 use fleetproof_dialects::mender::devices::DeviceRow;
-use fleetproof_language::{AtTheDoor, Claiming, Located, Outcome, Rate};
+use fleetproof_language::{AtTheDoor, Claiming, Located, Outcome, Rate, Refusal};
 use fleetproof_world::Stamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,22 +38,91 @@ pub(crate) async fn enroll(run: &Run, step: &Located<AtTheDoor>) -> Result<Endin
 pub(crate) async fn knock(run: &Run, step: &Located<AtTheDoor>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let (polling, things) = by_tongue(run, &devices);
+    let (unbound, bound): (Vec<u32>, Vec<u32>) = things.iter().partition(|device| lobby::is_unbound(run, **device));
     let deadline = run.deadline(within(&step.outcome, WITHIN));
+    let since = run.shared.now();
     send_to_the_door(run, &devices, step.rate.as_ref(), deadline).await?;
     wait_at_the_door(run, &polling, deadline).await?;
-    wait_to_be_refused(run, &things, deadline).await?;
-    Ok(Ending::passed(format!("{} devices wait at the door", devices.len())))
+    wait_to_be_refused(run, &bound, deadline).await?;
+    if unbound.is_empty() {
+        return Ok(Ending::passed(format!("{} devices wait at the door", devices.len())));
+    }
+    let parts = waiting_in_the_lobby(run, &unbound, &step.outcome, since, deadline).await?;
+    refusals::note(run, "knock", &parts, step.span, &step.outcome);
+    Ok(judge(&step.outcome, &parts, "devices wait in the lobby"))
+}
+
+/// How often a device is turned away until it counts as refused. The first time its certificate is only taken note of.
+const TURNED_AWAY: u32 = 3;
+
+/// Waits until each device has announced itself in the lobby, or was turned away again and again.
+async fn waiting_in_the_lobby(
+    run: &Run,
+    devices: &[u32],
+    outcome: &Outcome,
+    since: Stamp,
+    deadline: Stamp,
+) -> Result<Vec<Part>> {
+    let may_be_refused = outcome.refused.is_some() || outcome.may_fail;
+    loop {
+        let late = run.shared.now() >= deadline;
+        let parts: Vec<Option<Part>> = run.shared.record(|record| {
+            let part = |device: &u32| {
+                let seen = &record.devices[*device as usize];
+                let result = match seen.announced {
+                    Some(_) => Ok(()),
+                    None if late || may_be_refused && seen.turned_away >= TURNED_AWAY => Err(Refused {
+                        kind: Some(Refusal::Unauthenticated),
+                        answer: format!("turned away {} times", seen.turned_away),
+                        done_anyway: None,
+                    }),
+                    None => return None,
+                };
+                Some(Part { name: run.name_of(*device), result })
+            };
+            devices.iter().map(part).collect()
+        });
+        if let Some(mut parts) = parts.into_iter().collect::<Option<Vec<Part>>>() {
+            kept_out(run, devices, &mut parts, since).await?;
+            return Ok(parts);
+        }
+        run.breathe(deadline).await?;
+    }
+}
+
+/// Whoever was turned away must not wait in the lobby all the same; it is barred from now on.
+async fn kept_out(run: &Run, devices: &[u32], parts: &mut [Part], since: Stamp) -> Result<()> {
+    if parts.iter().all(|part| part.result.is_ok()) {
+        return Ok(());
+    }
+    let ledger = run.lobby.ledger(run).await?;
+    for (device, part) in devices.iter().zip(parts) {
+        let Err(no) = &mut part.result else { continue };
+        let certificate = run.things.identities.of(run, *device)?.identity.fingerprint();
+        if let Some(row) = ledger.get(&certificate).filter(|row| row.state == "inlobby") {
+            no.done_anyway = Some(format!("the lobby lists it as {}", row.state));
+        }
+        let text = format!("`{}` was turned away by the lobby", part.name);
+        let seq = run.shared.emit("engine", None, What::Note { text });
+        run.barred.insert(*device, Barred { since, seq });
+    }
+    Ok(())
 }
 
 /// "These are ours."
 pub(crate) async fn claim(run: &Run, step: &Located<Claiming>) -> Result<Ending> {
     let devices = run.devices(&step.devices);
     let (polling, things) = by_tongue(run, &devices);
+    let (unbound, things): (Vec<u32>, Vec<u32>) = things.iter().partition(|device| lobby::is_unbound(run, **device));
     let deadline = run.deadline(within(&step.outcome, WITHIN));
     let standing = wait_at_the_door(run, &polling, deadline).await?;
     let mut parts = let_in(run, &standing, &step.outcome, deadline).await?;
     parts.extend(run.things.admit(run, &things, &step.outcome).await?);
     listen(run, &things).await?;
+    if let Some(tenant) = step.tenant.as_ref().filter(|_| !unbound.is_empty()) {
+        let by = actors::acting(run, &step.outcome, Default::AdminOf(tenant)).await?;
+        parts.extend(run.lobby.claim(run, &by, tenant, &unbound).await?);
+    }
     // Who has dialled already tries again at once, who has not is claimed before its first boot.
     let dialled: Vec<u32> = things.iter().copied().filter(|device| !run.fleet.is_waiting(*device)).collect();
     dialled.iter().for_each(|device| run.fleet.call(*device));
@@ -124,7 +194,7 @@ async fn send_to_the_door(run: &Run, devices: &[u32], rate: Option<&Located<Rate
             run.things.dial(run, *device).await?;
             continue;
         }
-        let tenant = run.tenant_of(*device).to_owned();
+        let tenant = run.tenant_of(*device);
         let known = run.people.tenant(&tenant);
         let token = known.map(|tenant| tenant.token.clone());
         let token = token.ok_or_else(|| {
@@ -179,7 +249,7 @@ async fn let_in(run: &Run, standing: &[(u32, DeviceRow)], outcome: &Outcome, dea
     let mut parts = Vec::new();
     let mut by_tenant: BTreeMap<String, Vec<&(u32, DeviceRow)>> = BTreeMap::new();
     for entry in standing {
-        by_tenant.entry(run.tenant_of(entry.0).to_owned()).or_default().push(entry);
+        by_tenant.entry(run.tenant_of(entry.0)).or_default().push(entry);
     }
     for (tenant, entries) in by_tenant {
         let by = actors::acting(run, outcome, Default::AdminOf(&tenant)).await?;
@@ -219,7 +289,7 @@ async fn let_in(run: &Run, standing: &[(u32, DeviceRow)], outcome: &Outcome, dea
 }
 
 fn is_inside(run: &Run, device: u32) -> bool {
-    run.accepted.read(|accepted| accepted.get(run.tenant_of(device)).is_some_and(|inside| inside.contains(&device)))
+    run.accepted.read(|accepted| accepted.get(&run.tenant_of(device)).is_some_and(|inside| inside.contains(&device)))
 }
 
 /// A device that was refused must not be accepted on the platform all the same.

@@ -21,7 +21,7 @@ pub(super) async fn make(
     (artifact, version): (&str, &str),
     rules: &Rules,
 ) -> Result<std::result::Result<String, DialectError>> {
-    let tenant = run.tenant_of(members.first().copied().unwrap_or_default()).to_owned();
+    let tenant = run.tenant_of(members.first().copied().unwrap_or_default());
     let (admin, place) = (run.people.admin(&tenant).await?, run.things.place(run, &tenant).await?);
     let id = step.name.value.clone();
     let link = run.mender.download_link(&admin, artifact).await?;

@@ -57,7 +57,7 @@ impl Background for Held {
 /// Looks at what devices are answered, and how fast, for as long as the step says.
 pub(crate) async fn measure(run: &Run, step: &Located<Measure>) -> Result<Ending> {
     let devices: BTreeSet<u32> = run.devices(&step.devices).into_iter().collect();
-    let tenants = devices.iter().map(|device| run.tenant_of(*device).to_owned()).collect();
+    let tenants = devices.iter().map(|device| run.tenant_of(*device)).collect();
     let from = run.shared.now();
     let meter = run.shared.measure(devices);
     let due = from.after(step.r#for.value);

@@ -100,7 +100,7 @@ pub(crate) async fn put_on(run: &Run, load: &Load, time: Duration) -> Result<Run
         Load::Publish(_) | Load::Reconnect(_) => return Err(Stop::Broken("load".to_owned())),
         Load::Knock(knock) => {
             let devices = run.devices(&knock.devices);
-            let tenants = devices.iter().map(|device| run.tenant_of(*device).to_owned()).collect();
+            let tenants = devices.iter().map(|device| run.tenant_of(*device)).collect();
             let questions = devices.iter().map(|device| knocked(run, *device)).collect::<Result<Vec<_>>>()?;
             (format!("{} devices knock, {} in all", devices.len(), knock.rate.value), tenants, questions)
         }

@@ -10,7 +10,7 @@ use crate::run::{Result, Run, Stop};
 use crate::shared::Shared;
 use fleetproof_devices::mqtt::Message;
 use fleetproof_dialects::aws::client::{Client, ClientError, Connect, Dial, Subscription, Version, at_least_once};
-use fleetproof_dialects::aws::{Introduced, application};
+use fleetproof_dialects::aws::{Introduced, Place, application};
 use fleetproof_journal::What;
 use fleetproof_world::World;
 use fleetproof_world::tls::{Identity, TlsClient};
@@ -36,9 +36,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// The applications of a run.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    /// By tenant: what the application shows, and how many connections it has.
+    /// By endpoint: what the application there shows, and how many connections it has.
     applications: Kept<BTreeMap<String, (Introduced, usize)>>,
-    /// Tenant and device: heard already.
+    /// Endpoint and device: heard already.
     heard: Kept<BTreeSet<(String, u32)>>,
 }
 
@@ -49,40 +49,59 @@ impl Listeners {
             .iter()
             .copied()
             .filter(|device| run.planned(*device).is_ok_and(|planned| planned.publishes.is_some()))
-            .filter(|device| !self.heard.contains(&(tenant.to_owned(), *device)))
             .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let place = run.things.place(run, tenant).await?;
+        let is_new = |device: &u32| !self.heard.contains(&(place.endpoint.clone(), *device));
+        let new: Vec<u32> = new.into_iter().filter(is_new).collect();
         let mut rest = &new[..];
         while !rest.is_empty() {
             let (these, others) = rest.split_at(fitting(run, rest));
-            self.open(run, tenant, these).await?;
-            these.iter().for_each(|device| self.heard.insert((tenant.to_owned(), *device)));
+            self.open(run, tenant, &place, these).await?;
+            these.iter().for_each(|device| self.heard.insert((place.endpoint.clone(), *device)));
             rest = others;
         }
         Ok(())
     }
 
-    async fn open(&self, run: &Run, tenant: &str, devices: &[u32]) -> Result<()> {
-        let place = run.things.place(run, tenant).await?;
-        if !self.applications.contains_key(tenant) {
+    /// What the application of a tenant shows, and how many connections it has had.
+    async fn application(&self, run: &Run, tenant: &str, place: &Place) -> Result<(Introduced, usize)> {
+        if !self.applications.contains_key(&place.endpoint) {
             let admin = run.people.admin(tenant).await?;
             let made = application(&run.mender, &admin, &place.region, &format!("{tenant}-application")).await?;
             run.shared.declare_secret(made.key.reveal());
-            self.applications.insert(tenant.to_owned(), (made, 0));
+            self.applications.insert(place.endpoint.clone(), (made, 0));
         }
-        let (made, number) = self.applications.change(|all| {
-            let (made, number) = all.get_mut(tenant)?;
+        let counted = self.applications.change(|all| {
+            let (made, number) = all.get_mut(&place.endpoint)?;
             *number += 1;
             Some((made.clone(), *number))
-        })
-        .ok_or_else(|| Stop::Broken(format!("the application of `{tenant}` is gone")))?;
-        let name = format!("{tenant}-application-{number}");
+        });
+        counted.ok_or_else(|| Stop::Broken(format!("the application of `{tenant}` is gone")))
+    }
+
+    /// The application of a tenant, connected once more: `what_for` stands in its name.
+    pub(crate) async fn client(&self, run: &Run, tenant: &str, what_for: &str) -> Result<Client> {
+        let place = run.things.place(run, tenant).await?;
+        let (made, number) = self.application(run, tenant, &place).await?;
+        let name = format!("{tenant}-{what_for}-{number}");
+        let dial = dial(&run.things, &made, &name, &place.endpoint, &run.world)?;
+        let client = Client::connect(&run.world, &dial, &name).await;
+        client.map_err(|error| Stop::Failed(format!("the application of `{tenant}` does not get in: {error}")))
+    }
+
+    async fn open(&self, run: &Run, tenant: &str, place: &Place, devices: &[u32]) -> Result<()> {
+        let (made, number) = self.application(run, tenant, place).await?;
+        let name = format!("{tenant}-application-{}-{number}", place.region);
         let listener = Listener {
             world: run.world.clone(),
             shared: run.shared.clone(),
             dial: dial(&run.things, &made, &name, &place.endpoint, &run.world)?,
             client: name,
             tenant: tenant.into(),
-            by_name: devices.iter().map(|device| (run.name_of(*device), *device)).collect(),
+            by_name: named(run, devices)?,
         };
         let client = listener.connect().await;
         let client =
@@ -90,6 +109,12 @@ impl Listeners {
         run.fleet.spawn(listener.listen(client));
         Ok(())
     }
+}
+
+/// Devices by what they call themselves.
+fn named(run: &Run, devices: &[u32]) -> Result<BTreeMap<String, u32>> {
+    let named = |device: &u32| Ok((run.things.identities.of(run, *device)?.name.to_string(), *device));
+    devices.iter().map(named).collect()
 }
 
 /// As whom an application connects.

@@ -95,7 +95,7 @@ impl LobbyDesk {
     /// Takes note of whose devices are by the lobby's ledger.
     pub(crate) async fn take_note(&self, run: &Run, devices: &[u32]) -> Result<BTreeMap<u32, LobbyRow>> {
         let mut accounts = BTreeMap::new();
-        for tenant in run.open_accounts().await? {
+        for tenant in run.open_accounts() {
             let place = run.things.place(run, &tenant).await?;
             accounts.insert(place.account, tenant);
         }

@@ -1,9 +1,11 @@
 //! Devices that speak MQTT: who made them, where they belong, what the platform knows them by.
 //!
-//! `listeners.rs` is who hears what they publish, on the side of the account that they belong to; `states.rs` brings the words
-//! of jobs and of deployments together.
+//! `identities.rs` is what they show, `listeners.rs` who hears what they publish, on the side of the account that they belong to,
+//! `lobby.rs` whose they are where a lobby decides that; `states.rs` brings the words of jobs and of deployments together.
 
+pub(crate) mod identities;
 pub(crate) mod listeners;
+pub(crate) mod lobby;
 pub(crate) mod states;
 
 use crate::actors::{self, Default};
@@ -11,13 +13,14 @@ use crate::kept::Kept;
 use crate::outcome::Part;
 use crate::refusals;
 use crate::run::{Result, Run, Stop};
-use fleetproof_devices::Shelf;
 use fleetproof_devices::mqtt::{Format, Publishes, Qos, ThingPlan, Version};
 use fleetproof_dialects::aws::things::{prepare, register};
 use fleetproof_dialects::aws::{self, Place};
 use fleetproof_language::{Outcome, Protocol};
 use fleetproof_plan::PlannedDevice;
-use fleetproof_world::tls::{Authority, Identity, Subject, TlsClient, Validity};
+use fleetproof_world::tls::TlsClient;
+use identities::{Identities, Shown};
+use lobby::NOBODY;
 use fleetproof_world::{Name, World};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,20 +30,17 @@ use std::time::Duration;
 /// How many devices one person makes known at the same time.
 const LANES: usize = 8;
 
-/// How long the certificates of devices are good: as long as devices live.
-const YEARS: u64 = 20;
-
-const YEAR_MS: u64 = 365 * 86_400_000;
-
 /// What is known of the devices that speak MQTT.
 pub(crate) struct Things {
     /// The door that all accounts share, and the certificate that devices trust there.
     door: Option<(Name, String)>,
-    /// Who makes the identities of devices.
-    factory: Authority,
     world: World,
+    /// What they show.
+    pub(crate) identities: Identities,
     /// Where accounts are, by tenant. What devices need there is made.
     places: Kept<BTreeMap<String, Place>>,
+    /// Tenants whose devices went to another region.
+    moved: Kept<BTreeMap<String, String>>,
     /// The certificate that the platform knows a device by: 64 hexadecimal digits.
     certificates: Kept<BTreeMap<u32, String>>,
     /// Devices whose certificate was ended.
@@ -50,12 +50,12 @@ pub(crate) struct Things {
 
 impl Things {
     pub(crate) fn new(world: &World, door: Option<(Name, &str)>) -> Self {
-        let keys = world.seeds.child("authorities").child("factory");
         Self {
             door: door.map(|(name, trusted)| (name, trusted.to_owned())),
-            factory: Authority::with_intermediate("Factory", "Factory Line 1", &mut keys.stream("key")),
             world: world.clone(),
+            identities: Identities::new(world),
             places: Kept::default(),
+            moved: Kept::default(),
             certificates: Kept::default(),
             revoked: Kept::default(),
             plans: Kept::default(),
@@ -70,6 +70,11 @@ impl Things {
     /// What the platform knows a device by; `None`: it does not know it.
     pub(crate) fn certificate(&self, device: u32) -> Option<String> {
         self.certificates.get(&device)
+    }
+
+    /// The platform knows a device by this certificate.
+    pub(crate) fn know(&self, device: u32, certificate: String) {
+        self.certificates.insert(device, certificate);
     }
 
     /// The platform knows a device no longer.
@@ -88,12 +93,12 @@ impl Things {
         self.certificates.read(|known| known.keys().copied().filter(is_in).collect())
     }
 
-    /// What a device shows, from the moment it was made.
-    pub(crate) fn identity(&self, name: &str) -> Result<Identity> {
-        let now = self.world.clock.unix_ms_at(fleetproof_world::Stamp::default());
-        let validity = Validity { from_ms: now - YEAR_MS, until_ms: now + YEARS * YEAR_MS };
-        let mut keys = self.world.seeds.child("devices").child(name).stream("identity");
-        self.factory.issue(&Subject::named(name), validity, &mut keys).map_err(broken)
+    /// The region in which the devices of a tenant are; `None`: the platform has one.
+    fn region(&self, run: &Run, tenant: &str) -> Option<String> {
+        let platform = &run.plan.scenario.platform;
+        let declared = platform.tenants.get(tenant).and_then(|tenant| tenant.regions.first());
+        let declared = declared.or_else(|| platform.regions.first());
+        self.moved.get(tenant).or_else(|| declared.map(|region| region.value.clone()))
     }
 
     /// Where the account of a tenant is, with all that its devices need there.
@@ -102,14 +107,20 @@ impl Things {
             return Ok(place);
         }
         let admin = run.people.admin(tenant).await?;
-        let place = aws::things::home(&run.mender, &admin).await?;
+        let place = aws::things::place(&run.mender, &admin, self.region(run, tenant).as_deref()).await?;
         prepare(&run.mender, &admin, &place).await?;
         self.places.insert(tenant.to_owned(), place.clone());
         Ok(place)
     }
 
+    /// The devices of a tenant are in another region from now on.
+    pub(crate) fn moves(&self, tenant: &str, region: &str) {
+        self.moved.insert(tenant.to_owned(), region.to_owned());
+        self.places.remove(tenant);
+    }
+
     /// What the devices of a group have in common.
-    fn plan(&self, run: &Run, device: &PlannedDevice, shelf: &Shelf) -> Result<Arc<ThingPlan>> {
+    fn plan(&self, run: &Run, device: &PlannedDevice) -> Result<Arc<ThingPlan>> {
         if let Some(plan) = self.plans.get(&device.group) {
             return Ok(plan);
         }
@@ -121,34 +132,43 @@ impl Things {
             qos: if publishes.at_least_once { Qos::AtLeastOnce } else { Qos::AtMostOnce },
             format: Format::Json,
         });
+        let lobby = if device.tenant == NOBODY { run.lobby.host()? } else { NOWHERE.to_owned() };
+        let refused_for = if device.tenant == NOBODY { ASKS_AFTER } else { NEVER };
         let plan = Arc::new(ThingPlan {
             dials: Some(door),
             speaks: Version::V5,
             publishes: publishes.into_iter().collect(),
             boot_time: device.boot_time,
-            // It belongs where it was made for, and nowhere else.
-            refused_for: Duration::from_millis(YEARS * YEAR_MS),
+            refused_for,
             storage: Some(run.mender.gateway().clone()),
-            shelf: shelf.clone(),
-            ..ThingPlan::new(NOWHERE)
+            shelf: run.fleet.shelf().clone(),
+            ..ThingPlan::new(&lobby)
         });
         self.plans.insert(device.group.clone(), plan.clone());
         Ok(plan)
     }
 
-    /// Lets a device dial its endpoint; it goes on by itself from there.
+    /// Lets a device dial its endpoint, or the lobby; it goes on by itself from there.
     pub(crate) async fn dial(&self, run: &Run, device: u32) -> Result<()> {
         if run.fleet.is_waiting(device) {
             let planned = run.planned(device)?;
-            let (place, plan) = (self.place(run, &planned.tenant).await?, self.plan(run, planned, run.fleet.shelf())?);
-            let (_, trusted) = self.door()?;
-            let identity = self.identity(&planned.name)?;
-            let tls = TlsClient::trusting(&trusted, &self.world.clock).map_err(broken)?;
-            let tls = tls.presenting(&identity).map_err(broken)?;
-            run.fleet.start_thing(device, plan, Some(place.endpoint.as_str().into()), tls);
+            let plan = self.plan(run, planned)?;
+            let home = match planned.tenant.as_str() {
+                NOBODY => None,
+                tenant => Some(self.place(run, tenant).await?.endpoint.as_str().into()),
+            };
+            let shown = self.identities.of(run, device)?;
+            run.fleet.start_thing(device, shown.name.clone(), plan, home, self.tls(&shown)?);
         }
         run.fleet.call(device);
         Ok(())
+    }
+
+    /// What a device trusts and shows in its handshake.
+    pub(crate) fn tls(&self, shown: &Shown) -> Result<TlsClient> {
+        let (_, trusted) = self.door()?;
+        let tls = TlsClient::trusting(&trusted, &self.world.clock).map_err(broken)?;
+        tls.presenting(&shown.identity).map_err(broken)
     }
 
     /// Makes devices known to the account of their tenant, several at a time. Parts are in the order of `devices`.
@@ -160,11 +180,10 @@ impl Things {
             for lane in devices.chunks(LANES) {
                 let mut calls = Vec::new();
                 for device in lane {
-                    let planned = run.planned(*device)?;
-                    let certificate = self.identity(&planned.name)?;
-                    let certificate = certificate.chain().leaf_pem();
+                    let shown = self.identities.of(run, *device)?;
+                    let certificate = shown.identity.chain().leaf_pem();
                     let (mender, by, place) = (run.mender.clone(), by.clone(), place.clone());
-                    let (name, attributes) = (planned.name.clone(), attributes(planned));
+                    let (name, attributes) = (shown.name.clone(), attributes(run.planned(*device)?));
                     calls.push(
                         async move { register(&mender, &by, &place, &name, &attributes, &certificate).await },
                     );
@@ -204,8 +223,14 @@ impl Things {
     }
 }
 
-/// Where a device dials that belongs nowhere, while no scenario has a lobby.
+/// Where a device has its lobby that belongs to one endpoint for good.
 const NOWHERE: &str = "nowhere.invalid";
+
+/// How long an endpoint may refuse a device until it asks at the lobby.
+const ASKS_AFTER: Duration = Duration::from_secs(60);
+
+/// It never does.
+const NEVER: Duration = Duration::from_secs(1 << 32);
 
 /// Whether a device speaks MQTT.
 pub(crate) fn is_thing(run: &Run, device: u32) -> bool {

@@ -252,7 +252,7 @@ pub fn device_policy(region: &str, account: &str, thing: &str) -> Value {
         "Statement": [
             { "Effect": "Allow", "Action": "iot:Connect", "Resource": arn(&format!("client/{thing}")) },
             { "Effect": "Allow", "Action": "iot:Publish", "Resource": [
-                arn(&format!("topic/app/{thing}")), arn(&format!("topic/$aws/things/{thing}/*")) ] },
+                arn(&format!("topic/app/{thing}")), arn(&format!("topic/app/{thing}/*")), arn(&format!("topic/$aws/things/{thing}/*")) ] },
             { "Effect": "Allow", "Action": "iot:Subscribe", "Resource": [
                 arn(&format!("topicfilter/lobby/{thing}")), arn(&format!("topicfilter/$aws/things/{thing}/*")) ] },
             { "Effect": "Allow", "Action": "iot:Receive", "Resource": [

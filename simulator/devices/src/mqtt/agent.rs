@@ -163,6 +163,8 @@ pub(super) struct Times {
     pub keep_alive_ms: u32,
     /// Since when a PINGRESP is waited for.
     pub pinged: Option<Stamp>,
+    /// When it asks again for filters that were refused for now, and for which parts of them: a bit for each.
+    pub subscribe_again: Option<(Stamp, u32)>,
     /// When it announces itself next, at the lobby.
     pub announce: Option<Stamp>,
 }

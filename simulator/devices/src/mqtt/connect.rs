@@ -10,6 +10,7 @@ use bytes::Bytes;
 use fleetproof_wire::mqtt::packet::{
     Connect, Disconnect, MessageProperties, Packet, Qos, Subscribe, Subscription, Version, Will,
 };
+use rand::Rng;
 use std::time::Duration;
 
 /// Filters of one SUBSCRIBE at the most: AWS takes no more.
@@ -17,6 +18,12 @@ const FILTERS: usize = 8;
 
 /// How often one SUBSCRIBE is sent on a connection.
 pub(super) const SUBSCRIBE_TRIES: u8 = 3;
+
+/// SUBACK: the account subscribes too often just now, or has too many subscriptions (version 5, section 3.9.3).
+const QUOTA_EXCEEDED: u8 = 0x97;
+
+/// How long it waits at the least until it asks again for what was refused for that.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why it was not let in.
 pub(super) enum Refusal {
@@ -62,6 +69,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
         self.outbox.forget_requests();
         self.heard.subscribing = 0;
         self.times.pinged = None;
+        self.times.subscribe_again = None;
         self.times.announce = None;
         self.saw(DeviceEvent::Disconnected { endpoint, why: why.to_owned() });
         if now.since(self.times.connected) >= self.config.plan.backoff.steady {
@@ -83,6 +91,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
         }
         self.heard.subscribing = 0;
         self.times.pinged = None;
+        self.times.subscribe_again = None;
         self.times.announce = None;
     }
 
@@ -236,8 +245,16 @@ impl<B: Body, W: Witness> Thing<B, W> {
             .filter(|(_, code)| **code >= 0x80)
             .map(|(subscription, code)| (subscription.filter.clone(), *code))
             .collect();
+        let comes_again = refused.iter().any(|(_, code)| *code == QUOTA_EXCEEDED);
         for (filter, code) in refused {
             self.saw(DeviceEvent::SubscriptionRefused { filter, code });
+        }
+        if comes_again {
+            // Too many asked at once: it asks again, at another time than the others, and is not in until then.
+            let wait = AGAIN.mul_f64(1.0 + self.draws().gen_range(0.0..4.0));
+            let (at, parts) = self.times.subscribe_again.unwrap_or((self.world.clock.now().after(wait), 0));
+            self.times.subscribe_again = Some((at, parts | 1_u32.checked_shl(part.into()).unwrap_or_default()));
+            return;
         }
         self.heard.subscribing = self.heard.subscribing.saturating_sub(1);
         if self.heard.subscribing == 0 {

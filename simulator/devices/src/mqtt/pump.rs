@@ -75,7 +75,8 @@ impl<B: Body, W: Witness> Thing<B, W> {
         };
         let waits = self.outbox.oldest().map(|pending| pending.sent.after(patience));
         let says = self.says().then(|| self.schedules.iter().map(|schedule| schedule.next).min()).flatten();
-        [keep_alive, waits, says, self.times.announce].into_iter().flatten().min()
+        let again = self.times.subscribe_again.map(|(at, _)| at);
+        [keep_alive, waits, says, again, self.times.announce].into_iter().flatten().min()
     }
 
     /// Gives a sign of life now, where it is at home and none is on its way.
@@ -113,6 +114,11 @@ impl<B: Body, W: Witness> Thing<B, W> {
                 }
                 Parcel::Filters { .. } => return Err("no SUBACK".into()),
                 _ => return Err("no PUBACK".into()),
+            }
+        }
+        if let Some((_, parts)) = self.times.subscribe_again.take_if(|(at, _)| *at <= now) {
+            for part in (0..32).filter(|part| parts & (1 << part) != 0) {
+                self.subscribe(part, 1)?;
             }
         }
         if self.times.announce.is_some_and(|at| at <= now) {

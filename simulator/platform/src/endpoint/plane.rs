@@ -179,6 +179,18 @@ impl DataPlane {
         Ok(id)
     }
 
+    /// The regions in which a broker keeps a message with `word` in it.
+    pub(crate) fn regions_that_retain(&self, app: &Platform, word: &str) -> BTreeSet<String> {
+        let now = app.now_ms() * 1_000;
+        let state = self.state();
+        let has = |id: AccountId| {
+            let bytes = word.as_bytes();
+            let mut kept = state.broker.list_retained(now, id, "");
+            kept.any(|kept| kept.topic.contains(word) || kept.payload.windows(bytes.len().max(1)).any(|part| part == bytes))
+        };
+        state.seats.iter().filter(|(_, seat)| has(seat.id)).map(|((_, region), _)| region.clone()).collect()
+    }
+
     /// Sees to it that the broker knows a certificate as the registry has it now. Gives what the registry has.
     ///
     /// # Errors

@@ -1,0 +1,38 @@
+//! `in_lobby`: the lobby lists devices as nobody's, and no tenant has them.
+
+use crate::proof::{Proof, Seen};
+use crate::run::{Result, Run};
+use fleetproof_dialects::aws::lobby;
+use fleetproof_language::Located;
+use std::collections::BTreeMap;
+
+/// What the lobby's operator is shown, what each tenant is, and what the devices did.
+pub(super) async fn look(run: &Run, devices: &[Located<String>]) -> Result<Seen> {
+    let devices = run.devices(devices);
+    let ledger = run.lobby.ledger(run).await?;
+    let mut held: BTreeMap<String, String> = BTreeMap::new();
+    for tenant in run.open_accounts() {
+        let admin = run.people.admin(&tenant).await?;
+        for row in lobby::devices(&run.mender, &admin).await? {
+            held.insert(row.certificate, tenant.clone());
+        }
+    }
+    let (mut wrong, mut evidence) = (Vec::new(), Vec::new());
+    for device in &devices {
+        let name = run.name_of(*device);
+        let certificate = run.things.identities.of(run, *device)?.identity.fingerprint();
+        let row = ledger.get(&certificate);
+        let announced = run.shared.record(|record| record.devices[*device as usize].announced);
+        match (row, held.get(&certificate), announced) {
+            (None, ..) => wrong.push(format!("the lobby does not list `{name}`")),
+            (Some(row), ..) if row.state != "inlobby" || !row.account.is_empty() => {
+                wrong.push(format!("the lobby lists `{name}` as {}", row.state));
+            }
+            (_, Some(tenant), _) => wrong.push(format!("`{tenant}` is shown `{name}` as its own")),
+            (_, None, None) => wrong.push(format!("`{name}` has not announced itself")),
+            (_, None, Some((_, seq))) => evidence.push(seq),
+        }
+    }
+    let proof = Proof::of("the lobby lists every device as nobody's, and no tenant has it").evidence(evidence);
+    Ok(Seen::of(proof, devices.len(), wrong, "devices wait in the lobby"))
+}
