@@ -125,6 +125,20 @@ impl DataPlane {
         seat.is_some_and(|seat| state.broker.is_connected(seat.id, client_id))
     }
 
+    /// Ends a client's connection, with its session where `clean_session`, without its will where `prevent_will`.
+    pub(crate) fn disconnect(
+        &self,
+        app: &Platform,
+        (tenant, region): (&str, &str),
+        client_id: &str,
+        clean_session: bool,
+        prevent_will: bool,
+    ) {
+        let place = (tenant.to_owned(), region.to_owned());
+        let Some(id) = self.state().seats.get(&place).map(|seat| seat.id) else { return };
+        self.with(app, |broker, now| broker.disconnect_client(now, id, client_id, clean_session, prevent_will));
+    }
+
     /// Forgets every client of an account that is this thing, with what waits for it, and what is retained at or below topics.
     pub(crate) fn forget_thing(&self, app: &Platform, tenant: &str, region: &str, thing: &str, topics: &[String]) {
         let place = (tenant.to_owned(), region.to_owned());

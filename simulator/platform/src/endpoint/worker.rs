@@ -3,7 +3,7 @@
 use crate::jobs;
 use crate::lobby;
 use crate::platform::Platform;
-use crate::registry::Endpoint;
+use crate::registry::{self, Endpoint};
 use crate::shadows;
 use bytes::Bytes;
 use fleetproof_dataplane::broker::{AccountId, Notice, Origin, Service};
@@ -64,8 +64,11 @@ pub(super) async fn work(
         let said = match service {
             Service::Shadow => shadows::hear(&app, &endpoint, &topic, &payload).await,
             Service::Jobs => jobs::hear(&app, &endpoint, &topic, &payload).await,
+            Service::Certificates | Service::Provisioning => {
+                registry::hear_provisioning(&app, &endpoint, &origin, &topic, &payload).await
+            }
             // The platform does not provide these yet: nobody answers, as where a service is not there.
-            Service::Streams | Service::Certificates | Service::Provisioning => Said::default(),
+            Service::Streams => Said::default(),
         };
         pass_on(&app, account, &origin, said);
     }

@@ -27,7 +27,7 @@ pub(super) const ACTIVE: &str = "ACTIVE";
 pub(super) const INACTIVE: &str = "INACTIVE";
 pub(super) const REVOKED: &str = "REVOKED";
 pub(super) const PENDING_TRANSFER: &str = "PENDING_TRANSFER";
-const PENDING_ACTIVATION: &str = "PENDING_ACTIVATION";
+pub(super) const PENDING_ACTIVATION: &str = "PENDING_ACTIVATION";
 const REGISTER_INACTIVE: &str = "REGISTER_INACTIVE";
 
 /// Registered together with an authority that only this account may have.

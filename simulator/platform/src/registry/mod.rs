@@ -11,6 +11,7 @@ mod accounts;
 mod attachments;
 mod authorities;
 mod certificates;
+mod connections;
 mod desk;
 mod events;
 mod feed;
@@ -20,6 +21,7 @@ mod listing;
 mod lodging;
 mod policies;
 mod principals;
+mod provisioning;
 mod rates;
 mod refusals;
 mod search;
@@ -35,6 +37,7 @@ pub use principals::{Principal, PrincipalThing};
 
 pub(crate) use accounts::{close_account, host_in, is_taken, number_of, open_account, settle_account, tenant_of};
 pub(crate) use lodging::{Lodging, principals_changed};
+pub(crate) use provisioning::hear as hear_provisioning;
 
 use crate::Platform;
 use crate::edge;
@@ -55,8 +58,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// What entries of the log can be about, beside what the rest of the platform has.
-pub(crate) const KINDS: &[&str] =
-    &["account", "thing", "thing_group", "certificate", "ca_certificate", "policy", "job"];
+pub(crate) const KINDS: &[&str] = &[
+    "account",
+    "thing",
+    "thing_group",
+    "certificate",
+    "ca_certificate",
+    "policy",
+    "job",
+    "connection",
+    "provisioning_template",
+];
 
 /// What the registry keeps beside the database.
 #[derive(Debug)]
@@ -88,10 +100,12 @@ fn operations() -> OpenApiRouter<Platform> {
         .merge(search::operations())
         .merge(thing_groups::operations())
         .merge(certificates::operations())
+        .merge(connections::operations())
         .merge(transfers::operations())
         .merge(authorities::operations())
         .merge(policies::operations())
         .merge(attachments::operations())
+        .merge(provisioning::operations())
         .merge(events::operations())
         .merge(jobs::operations())
 }

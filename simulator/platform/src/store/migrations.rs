@@ -15,6 +15,7 @@ const STEPS: &[(i64, &str)] = &[
     (6, include_str!("migrations/006_shadows.sql")),
     (7, include_str!("migrations/007_jobs.sql")),
     (8, include_str!("migrations/008_lobby.sql")),
+    (9, include_str!("migrations/009_provisioning.sql")),
 ];
 
 /// Whose words to use.

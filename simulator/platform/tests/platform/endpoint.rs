@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 const DAY: u64 = 86_400_000;
 
 /// The platform with a door for devices.
-struct Harbour {
+pub struct Harbour {
     world: World,
     stop: CancellationToken,
     trusted: String,
 }
 
 impl Harbour {
-    async fn open(stage: &Stage) -> Self {
+    pub async fn open(stage: &Stage) -> Self {
         let (world, stop) = (stage.world.clone(), CancellationToken::new());
         let authority = Authority::new("fleetproof", &mut world.seeds.stream("authority"));
         let names = Names::new(authority, world.seeds.child("names"), &world.clock, Some("localhost")).unwrap();
@@ -57,7 +57,7 @@ impl Harbour {
     }
 
     /// Connects with a certificate as a client; the line and the code of the answer. `None`: hung up without an answer.
-    async fn connect(&self, identity: &Identity, host: &str, client_id: &str) -> Option<(Line, u8)> {
+    pub async fn connect(&self, identity: &Identity, host: &str, client_id: &str) -> Option<(Line, u8)> {
         let mut line = self.dial(&self.client(identity), host).await?;
         line.say(&Packet::Connect(Box::new(Connect::new(Version::V5, client_id)))).await;
         match line.hear().await? {
@@ -74,7 +74,7 @@ impl Drop for Harbour {
 }
 
 /// A device's end.
-struct Line {
+pub struct Line {
     stream: Stream,
     codec: Codec,
     came: BytesMut,
@@ -91,7 +91,7 @@ impl Line {
     }
 
     /// The next packet; `None` at the end, or after a while without one.
-    async fn hear(&mut self) -> Option<Packet> {
+    pub async fn hear(&mut self) -> Option<Packet> {
         let end = self.world.clock.now().after(Duration::from_secs(5));
         loop {
             if let Some(packet) = self.codec.decode(&mut self.came).unwrap() {
@@ -115,12 +115,12 @@ impl Line {
         }
     }
 
-    async fn publish(&mut self, topic: &str, payload: &str) {
+    pub async fn publish(&mut self, topic: &str, payload: &str) {
         self.say(&Packet::Publish(Publish::new(topic, payload.to_owned(), Qos::AtMostOnce))).await;
     }
 
     /// The next message: topic and payload.
-    async fn message(&mut self) -> Option<(String, String)> {
+    pub async fn message(&mut self) -> Option<(String, String)> {
         loop {
             match self.hear().await? {
                 Packet::Publish(message) => {
@@ -135,13 +135,13 @@ impl Line {
 }
 
 /// An account with somebody logged in, and its endpoint.
-struct Owner {
-    by: Caller,
-    host: String,
-    id: String,
+pub struct Owner {
+    pub by: Caller,
+    pub host: String,
+    pub id: String,
 }
 
-async fn owner(stage: &Stage, name: &str) -> Owner {
+pub async fn owner(stage: &Stage, name: &str) -> Owner {
     let founded = stage.tenant(name, 10).await;
     let by = stage.login(&format!("admin@{name}.example")).await;
     let endpoint = good(&by, "GET", "endpoint", &Value::Null).await;
@@ -149,7 +149,7 @@ async fn owner(stage: &Stage, name: &str) -> Owner {
 }
 
 /// The identity of a device from a factory, good for a year around now, or between two moments.
-fn device(stage: &Stage, name: &str, days: (i64, i64)) -> Identity {
+pub fn device(stage: &Stage, name: &str, days: (i64, i64)) -> Identity {
     let now = stage.world.clock.unix_ms();
     let at = |days: i64| now.saturating_add_signed(days * DAY as i64);
     let validity = Validity { from_ms: at(days.0), until_ms: at(days.1) };
@@ -341,5 +341,29 @@ fn a_shadow_is_kept_and_its_delta_told() {
         // Another thing's shadow is not its to ask for: it is not answered.
         line.publish("$aws/things/fan/shadow/get", "").await;
         assert_eq!(line.message().await, None);
+    });
+}
+
+#[test]
+fn a_connection_is_ended_by_its_accounts_people_and_by_nobody_else() {
+    with_platform(None, async |stage| {
+        let harbour = Harbour::open(&stage).await;
+        let (acme, globex) = (owner(&stage, "acme").await, owner(&stage, "globex").await);
+        let pump = device(&stage, "pump", (-1, 300));
+        register(&acme, &pump, "pump").await;
+        let (mut line, code) = harbour.connect(&pump, &acme.host, "pump").await.unwrap();
+        assert_eq!(code, 0);
+        let end = async |by: &Caller, query: &str| by.delete(&format!("{IOT}/connections/pump{query}")).await.status;
+        assert_eq!(end(&globex.by, "").await, 404);
+        line.publish("app/pump/x", "still here").await;
+        assert_eq!(end(&acme.by, "?cleanSession=maybe").await, 400);
+        assert_eq!(end(&acme.by, "?cleanSession=true&preventWillMessage=true").await, 200);
+        assert!(matches!(line.hear().await, Some(Packet::Disconnect(end)) if end.code == 0x98));
+        assert_eq!(end(&acme.by, "").await, 404, "it is gone");
+        let entries = acme.by.get("/api/management/v1/auditlogs/logs?object_type=connection").await.json();
+        assert_eq!((&entries[0]["action"], entries.as_array().unwrap().len()), (&json!("delete"), 1));
+        // It may come again.
+        stage.world.clock.sleep(Duration::from_secs(2)).await;
+        assert_eq!(harbour.connect(&pump, &acme.host, "pump").await.unwrap().1, 0);
     });
 }

@@ -1,10 +1,13 @@
 //! What people ask of the Device Lobby: on every database, without waits. Devices do no more than knock.
 
-use crate::common::on_every_database;
+use crate::common::{Stage, on_every_database};
 use crate::family::add_user;
 use crate::landing::{HOME, ORG, text};
 use crate::lobby_site::{LOBBY, Site, remove};
-use fleetproof_platform::Platform;
+use fleetproof_dataplane::lobby::Step;
+use fleetproof_platform::store::Database;
+use fleetproof_platform::{LobbyHalt, Platform, Settings};
+use fleetproof_world::{Runtime, World};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -303,4 +306,35 @@ fn the_lobbys_operations_are_in_a_document_of_their_own() {
         }
     }
     assert_eq!(operations.len(), 20, "{operations:?}");
+}
+
+#[test]
+fn whoever_opens_the_same_database_again_finishes_what_was_begun() {
+    for step in Step::ALL {
+        Runtime::virtual_time().unwrap().block_on(async {
+            let world = World::simulated(7);
+            let database = Database::in_memory().unwrap();
+            let settings = Settings::free(world.clone(), None);
+            let platform = Platform::open_on(settings.clone(), database.clone()).await.unwrap();
+            let (gateway, door) = (platform.gateway(), platform.operator_door());
+            let stage = Stage { world, platform, gateway, door };
+            let site = Site::found(&stage, &[HOME]).await;
+            let pump = site.identity("pump");
+            let certid = pump.fingerprint();
+            site.knock(&pump, "pump").await;
+            stage.platform.halt_lobby(Some(LobbyHalt::Step(step)));
+            let claimed = site.acme.claim(&site.label(&pump)).await;
+            assert_eq!(claimed.status, 202, "{}", claimed.text());
+            // Another process, which knows nothing but the tables.
+            let other = Platform::open_on(settings, database).await.unwrap();
+            other.advance_lobby().await.unwrap();
+            assert_eq!(other.lobby(&site.provider).await.unwrap().as_ref(), Some(&site.lobby));
+            assert_eq!(site.state(&certid).await, "commissioned", "{step:?}");
+            assert_eq!(site.acme.has(&certid, "pump", HOME).await, (200, 200));
+            assert_eq!(site.acme.history(&certid).await.len(), 8, "each step once");
+            // Its labels are the same too.
+            let label = other.factory_label(&site.provider, &certid).unwrap();
+            assert_eq!(label, site.label(&pump));
+        });
+    }
 }

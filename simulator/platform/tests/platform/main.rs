@@ -33,6 +33,7 @@ mod planted_organisation;
 mod planted_pace;
 #[cfg(feature = "seeded-defects")]
 mod planted_registry;
+mod provisioning;
 mod registry;
 mod registry_strangers;
 mod stock;

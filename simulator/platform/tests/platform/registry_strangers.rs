@@ -51,6 +51,7 @@ fn rows() -> Vec<Row> {
         ("PUT", "certificates/{certificate}?newStatus=INACTIVE", "", none(), 200, 404, "update/certificate"),
         ("GET", "certificates-by-ca/{ca}", "", none(), 200, 404, ""),
         ("GET", "cacertificate/{ca}", "", none(), 200, 404, ""),
+        ("DELETE", "connections/{thing}", "", none(), 404, 404, ""),
         ("PUT", "cacertificate/{ca}?newStatus=INACTIVE", "", none(), 200, 404, "update/ca_certificate"),
         ("GET", "policies/{policy}", "", none(), 200, 404, ""),
         ("POST", "policies/{policy}/version", "", document("iot:Publish"), 200, 404, "update/policy"),
@@ -79,6 +80,9 @@ fn rows() -> Vec<Row> {
         ("DELETE", "cacertificate/{ca}", "", none(), 200, 404, "delete/ca_certificate"),
         ("DELETE", "thing-groups/{group}", "", none(), 200, 200, "delete/thing_group"),
         ("DELETE", "things/{spare}", "", none(), 200, 200, "delete/thing"),
+        ("GET", "provisioning-templates/{template}", "", none(), 200, 404, ""),
+        ("POST", "provisioning-templates/{template}/provisioning-claim", "", none(), 200, 404, "create/certificate"),
+        ("DELETE", "provisioning-templates/{template}", "", none(), 200, 404, "delete/provisioning_template"),
     ]
 }
 
@@ -88,6 +92,7 @@ const OWN: &[&str] = &[
     "CreateJob",
     "CreateKeysAndCertificate",
     "CreatePolicy",
+    "CreateProvisioningTemplate",
     "CreateThing",
     "CreateThingGroup",
     "DescribeEndpoint",
@@ -97,6 +102,7 @@ const OWN: &[&str] = &[
     "ListCertificates",
     "ListJobs",
     "ListPolicies",
+    "ListProvisioningTemplates",
     "ListThings",
     "RegisterCACertificate",
     "RegisterCertificate",
@@ -136,6 +142,7 @@ async fn things(stage: &Stage, tenant: &str, owner: &Caller) -> Names {
     let factory = Authority::new("Factory", 1);
     let ca = json!({ "caCertificate": factory.paper.pem, "certificateMode": "SNI_ONLY" });
     good(owner, "POST", "cacertificate?setAsActive=true", &ca).await;
+    good(owner, "POST", "provisioning-templates", &crate::provisioning::template("line-1", true)).await;
     let account = stage.platform.account(tenant).await.unwrap().unwrap().account;
     let target = format!("arn:aws:iot:{HOME}:{account}:thing/dev-1");
     good(owner, "PUT", "jobs/fix-all", &json!({ "targets": [target], "document": "{}" })).await;
@@ -152,6 +159,7 @@ async fn things(stage: &Stage, tenant: &str, owner: &Caller) -> Names {
         ("loose", "more-rules".to_owned()),
         ("ca", factory.paper.id),
         ("job", "fix-all".to_owned()),
+        ("template", "line-1".to_owned()),
     ]
 }
 
@@ -160,7 +168,7 @@ fn never() -> Names {
     let (id, account) = ("0".repeat(64), "000000000000");
     let arn = format!("arn:aws:iot:{HOME}:{account}:cert/{id}");
     let named = |name| (name, "never".to_owned());
-    let mut names: Names = ["thing", "spare", "group", "policy", "loose", "job"].map(named).to_vec();
+    let mut names: Names = ["thing", "spare", "group", "policy", "loose", "job", "template"].map(named).to_vec();
     names.extend([("certificate", id.clone()), ("free", id.clone()), ("ca", id)]);
     names.extend([("path_arn", arn.replace('/', "%2F")), ("arn", arn), ("account", account.to_owned())]);
     names
