@@ -48,6 +48,8 @@ pub struct DeviceRecord {
     pub routed: Option<(Stamp, String, Seq)>,
     /// Where it was let in last (MQTT).
     pub connected: Option<(Stamp, String, Seq)>,
+    /// When connections of it ended; the first so many (MQTT).
+    pub disconnects: Vec<Stamp>,
     /// How often it was not let in, since it last was (MQTT).
     pub turned_away: u32,
     /// When it last had an update poll answered with success.
@@ -159,6 +161,11 @@ impl Record {
                 let first = record.announced.map_or(seq, |(_, first)| if seq == 0 { first } else { seq });
                 record.announced = Some((at, first));
             }
+            DeviceEvent::Disconnected { .. } => {
+                if record.disconnects.len() < KEPT {
+                    record.disconnects.push(at);
+                }
+            }
             DeviceEvent::Routed { endpoint } => record.routed = Some((at, endpoint.clone(), seq)),
             DeviceEvent::FactoryReset => (record.routed, record.announced) = (None, None),
             DeviceEvent::Unreachable { .. } => record.turned_away += 1,
@@ -219,7 +226,6 @@ impl Record {
             }
             DeviceEvent::Committed { .. }
             | DeviceEvent::RolledBack { .. }
-            | DeviceEvent::Disconnected { .. }
             | DeviceEvent::SubscriptionRefused { .. }
             | DeviceEvent::TurnedBack { .. }
             | DeviceEvent::ShadowApplied { .. } => {}

@@ -591,7 +591,8 @@ pub fn catalogue() -> &'static [Defect] {
 /// The defect called `name`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Defect> {
-    CATALOGUE.iter().find(|defect| defect.name == name)
+    let others = ACCOUNT_DEFECTS.iter().chain(ORGANISATION).chain(LOBBY);
+    CATALOGUE.iter().chain(others).find(|defect| defect.name == name)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use fleetproof_claims::rollout::{
     Behaves, Device, End, Finding, Finished, Offer, Report, Rollout, Rules, Shown, When, rollout,
 };
 use fleetproof_dialects::mender::updates::Image;
-use fleetproof_language::RolloutEnd;
+use fleetproof_language::{Protocol, RolloutEnd};
 use fleetproof_world::Stamp;
 use std::collections::BTreeMap;
 
@@ -62,16 +62,44 @@ const fn when((asked, answered): (Stamp, Stamp)) -> When {
 fn part(run: &Run, deployed: &Deployed, whose: &Whose, id: &str, image: &Image, shown: Shown) -> Rollout {
     let Pace { made, first, pauses, stopped } = deployed.paces.get(whose).cloned().unwrap_or_default();
     let members = deployed.devices.iter().filter(|device| whose.has(run, **device));
-    let devices = run.shared.record(|record| {
+    let mut devices: Vec<Device> = run.shared.record(|record| {
         let device = |index: &u32| {
             let seen = record.devices.get(*index as usize)?;
             let ran = deployed.ran.get(*index as usize).cloned().unwrap_or_default();
             Some(device(run.name_of(*index), ran, id, image, seen, made))
         };
-        members.filter_map(device).collect()
+        members.clone().filter_map(device).collect()
     });
+    if whose.speaks == Protocol::Mqtt {
+        let listens = |index: &u32| run.shared.record(|record| listens(&record.devices[*index as usize], id, made));
+        wait_for_word(&mut devices, &members.map(listens).collect::<Vec<_>>());
+    }
     Rollout { rules: (*deployed.rules).clone(), made, devices, first: Some(first), pauses, stopped, shown }
 }
+
+/// Whether a device listened from before the job was made until it was told of it, without a break.
+fn listens(seen: &DeviceRecord, id: &str, made: When) -> bool {
+    let told = seen.attempts(id).next().map(|update| update.offered_at.1);
+    let since = seen.authenticated.map(|(at, _)| at).filter(|at| at.micros() <= made.from);
+    let broke = |since: Stamp| {
+        seen.disconnects.iter().any(|at| *at >= since && told.is_none_or(|told| *at <= told)) || seen.disconnects.len() > 60
+    };
+    since.is_some_and(|since| !broke(since))
+}
+
+/// A device that listens asks all the time, and need not say so: whenever another was told, it was not.
+fn wait_for_word(devices: &mut [Device], listen: &[bool]) {
+    let mut told: Vec<u64> = devices.iter().filter_map(|device| Some(device.offers.first()?.at.to)).collect();
+    told.sort_unstable();
+    for (device, _) in devices.iter_mut().zip(listen).filter(|(_, listens)| **listens) {
+        let own = device.offers.first().map_or(u64::MAX, |offer| offer.at.from);
+        let before = told.iter().filter(|at| **at + 1 < own).take(KEPT);
+        device.in_vain = before.map(|at| When { from: at + 1, to: at + 1 }).collect();
+    }
+}
+
+/// How many moments in which a device was not told are kept.
+const KEPT: usize = 64;
 
 fn device(name: String, ran: String, id: &str, image: &Image, seen: &DeviceRecord, made: When) -> Device {
     let in_vain = seen.in_vain.iter().map(|times| when(*times)).filter(|asked| asked.from >= made.to).collect();

@@ -2,6 +2,7 @@
 
 use super::claims::{Guest, fingerprint};
 use super::house::{self, House, LobbyPlan, Trusted};
+use super::ledger;
 use super::shown::refused;
 use super::turn::{Happening, actor};
 use crate::Platform;
@@ -13,9 +14,11 @@ use crate::store::Tx;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use bytes::Bytes;
 use fleetproof_dataplane::lobby::{Event, Fingerprint, Label, LobbyError};
 use fleetproof_world::rfc3339;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -218,7 +221,7 @@ async fn print_label(
     let certid = Fingerprint::read(&wanted.certid).map_err(|error| super::shown::no_label(&error))?;
     let house = own(&app, &user).await?;
     let mut tx = app.begin().await?;
-    let kept = super::ledger::find(&mut tx, &house, &certid).await?;
+    let kept = ledger::find(&mut tx, &house, &certid).await?;
     if kept.as_ref().is_some_and(|kept| kept.row.owner.is_some()) {
         return Err(refused(&LobbyError::Conflict));
     }
@@ -317,9 +320,20 @@ async fn evacuate(
     let event = Event::Evacuate { by: actor(&user, true), from, to };
     for row in rows {
         let certid = Fingerprint::read(&row.text("certid")?).map_err(Refusal::internal)?;
+        let mut tx = app.begin().await?;
+        let before = ledger::find(&mut tx, &house, &certid).await?.map(|kept| kept.row);
+        app.commit(tx).await?;
         let happening = Happening { house: &house, region: "", certid: &certid, event: &event, who: Some(&user) };
         match happening.come_about(&app).await? {
-            Ok(change) => told.moved += usize::from(!change.entries.is_empty()),
+            Ok(change) => {
+                let is_moved = !change.entries.is_empty();
+                told.moved += usize::from(is_moved);
+                // Who can still be reached in the region is told at once; the others find out that it is gone.
+                if let Some((home, name)) = before.filter(|_| is_moved).and_then(|row| row.owner.zip(row.devicename)) {
+                    let said = (format!("lobby/{name}"), Bytes::from(json!({ "config": "factory reset" }).to_string()));
+                    app.data_plane().publish(&app, &home.tenant, &home.region, vec![said]);
+                }
+            }
             Err(error) if told.left_behind.len() < MOST_TOLD => {
                 let refusal = refused(&error);
                 let code = refusal.name.unwrap_or_default();
