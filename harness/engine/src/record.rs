@@ -48,8 +48,8 @@ pub struct DeviceRecord {
     pub routed: Option<(Stamp, String, Seq)>,
     /// Where it was let in last (MQTT).
     pub connected: Option<(Stamp, String, Seq)>,
-    /// When connections of it ended; the first so many (MQTT).
-    pub disconnects: Vec<Stamp>,
+    /// When connections of it began (`true`) and ended; the first so many (MQTT).
+    pub line: Vec<(Stamp, bool)>,
     /// How often it was not let in, since it last was (MQTT).
     pub turned_away: u32,
     /// When it last had an update poll answered with success.
@@ -154,6 +154,7 @@ impl Record {
             }
             DeviceEvent::Connected { endpoint, .. } => {
                 record.served = Some(at);
+                record.note_line(at, true);
                 record.connected = Some((at, endpoint.clone(), seq));
             }
             DeviceEvent::Announced { .. } => {
@@ -161,11 +162,7 @@ impl Record {
                 let first = record.announced.map_or(seq, |(_, first)| if seq == 0 { first } else { seq });
                 record.announced = Some((at, first));
             }
-            DeviceEvent::Disconnected { .. } => {
-                if record.disconnects.len() < KEPT {
-                    record.disconnects.push(at);
-                }
-            }
+            DeviceEvent::Disconnected { .. } => record.note_line(at, false),
             DeviceEvent::Routed { endpoint } => record.routed = Some((at, endpoint.clone(), seq)),
             DeviceEvent::FactoryReset => (record.routed, record.announced) = (None, None),
             DeviceEvent::Unreachable { .. } => record.turned_away += 1,
@@ -292,6 +289,19 @@ impl DeviceRecord {
             self.updates[at + 1..].iter().all(|later| later.deployment != update.deployment)
         };
         self.updates.iter().enumerate().filter(move |(at, update)| is_last(*at, update)).map(|(_, update)| update)
+    }
+
+    fn note_line(&mut self, at: Stamp, is_on: bool) {
+        if self.line.len() < KEPT {
+            self.line.push((at, is_on));
+        }
+    }
+
+    /// Whether a connection of it held from the first to the last of these moments, as far as that was kept.
+    #[must_use]
+    pub fn was_connected(&self, from: Stamp, until: Stamp) -> bool {
+        let before = self.line.iter().rev().find(|(at, _)| *at <= from).is_some_and(|(_, is_on)| *is_on);
+        before && self.line.len() < KEPT && !self.line.iter().any(|(at, _)| *at > from && *at <= until)
     }
 
     fn update(&mut self, deployment: &str, at: Stamp) -> &mut Update {

@@ -72,29 +72,29 @@ fn part(run: &Run, deployed: &Deployed, whose: &Whose, id: &str, image: &Image, 
     });
     if whose.speaks == Protocol::Mqtt {
         let listens = |index: &u32| run.shared.record(|record| listens(&record.devices[*index as usize], id, made));
-        wait_for_word(&mut devices, &members.map(listens).collect::<Vec<_>>());
+        wait_for_word(&mut devices, &members.map(listens).collect::<Vec<_>>(), shown.at);
     }
     Rollout { rules: (*deployed.rules).clone(), made, devices, first: Some(first), pauses, stopped, shown }
 }
 
 /// Whether a device listened from before the job was made until it was told of it, without a break.
 fn listens(seen: &DeviceRecord, id: &str, made: When) -> bool {
-    let told = seen.attempts(id).next().map(|update| update.offered_at.1);
-    let since = seen.authenticated.map(|(at, _)| at).filter(|at| at.micros() <= made.from);
-    let broke = |since: Stamp| {
-        seen.disconnects.iter().any(|at| *at >= since && told.is_none_or(|told| *at <= told)) || seen.disconnects.len() > 60
-    };
-    since.is_some_and(|since| !broke(since))
+    let told = seen.attempts(id).next().map_or(Stamp::from_micros(u64::MAX), |update| update.offered_at.1);
+    seen.was_connected(Stamp::from_micros(made.from), told)
 }
 
-/// A device that listens asks all the time, and need not say so: whenever another was told, it was not.
-fn wait_for_word(devices: &mut [Device], listen: &[bool]) {
+/// A device that listens asks all the time, and need not say so: whenever another was told, it was not; nor has one been that
+/// was not told until `now`.
+fn wait_for_word(devices: &mut [Device], listen: &[bool], now: When) {
     let mut told: Vec<u64> = devices.iter().filter_map(|device| Some(device.offers.first()?.at.to)).collect();
     told.sort_unstable();
     for (device, _) in devices.iter_mut().zip(listen).filter(|(_, listens)| **listens) {
         let own = device.offers.first().map_or(u64::MAX, |offer| offer.at.from);
         let before = told.iter().filter(|at| **at + 1 < own).take(KEPT);
         device.in_vain = before.map(|at| When { from: at + 1, to: at + 1 }).collect();
+        if device.offers.is_empty() {
+            device.in_vain.push(now);
+        }
     }
 }
 
