@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str)] = &[
     (5, include_str!("migrations/005_organisation.sql")),
     (6, include_str!("migrations/006_shadows.sql")),
     (7, include_str!("migrations/007_jobs.sql")),
+    (8, include_str!("migrations/008_client_limits.sql")),
 ];
 
 /// Whose words to use.
