@@ -13,6 +13,10 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 fn at_home(script: Script, work: impl AsyncFnOnce(&Running, &Endpoint)) {
+    at_home_with(false, script, work);
+}
+
+fn at_home_with(jobs: bool, script: Script, work: impl AsyncFnOnce(&Running, &Endpoint)) {
     Runtime::virtual_time().unwrap().block_on(async {
         let (world, seen) = (World::simulated(1), Arc::<Mutex<Seen>>::default());
         let home = Endpoint::start(&world, "home", script, &seen).await;
@@ -23,7 +27,7 @@ fn at_home(script: Script, work: impl AsyncFnOnce(&Running, &Endpoint)) {
             qos: Qos::AtLeastOnce,
             format: Format::Json,
         };
-        let plan = ThingPlan { publishes: vec![publishes], shadow: false, jobs: false, ..plan() };
+        let plan = ThingPlan { publishes: vec![publishes], shadow: false, jobs, ..plan() };
         let mut body = SimulatedBody::new("hvac-7".into(), "v1");
         body.keep(br#"{"home":"home","record":{"artifact":"factory-v1"}}"#.to_vec()).unwrap();
         let running = Running::start(&world, plan, body, &seen);
@@ -81,6 +85,22 @@ fn what_a_load_could_not_say_is_held_back_and_a_new_connection_is_made_when_told
         let (said, held) =
             (count(running, |it| *it == Delivery::Strained), count(running, |it| *it == Delivery::StrainHeldBack));
         assert!(held > 0 && (59..=62).contains(&(said + held)), "{said} said, {held} held back");
+    });
+}
+
+#[test]
+fn who_waits_for_answers_all_the_time_hears_orders_too() {
+    at_home_with(true, Script { ignores_jobs: true, ..Script::default() }, async |running, _| {
+        running.run(5).await;
+        let load = Arc::new(Load { topic: "app/{thing}/roar".into(), every: Duration::from_millis(100), size: 50 });
+        running.orders.send(Order::Strain(Some((load, Duration::ZERO)))).unwrap();
+        running.run(30).await;
+        running.orders.send(Order::Strain(None)).unwrap();
+        running.run(30).await;
+        let said = count(running, |it| *it == Delivery::Strained);
+        running.run(30).await;
+        assert!(said > 100);
+        assert_eq!(count(running, |it| *it == Delivery::Strained), said, "it was told to stop");
     });
 }
 

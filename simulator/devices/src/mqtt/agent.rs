@@ -232,6 +232,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
         self.world.clock.sleep(self.config.phase).await;
         Box::pin(self.start(Duration::ZERO)).await?;
         loop {
+            self.hear_orders().await?;
             if self.is_down {
                 let time = self.config.plan.boot_time;
                 Box::pin(self.start(time)).await?;
@@ -371,6 +372,15 @@ impl<B: Body, W: Witness> Thing<B, W> {
                 () = self.world.clock.sleep_until(until) => return Ok(()),
             }
         }
+    }
+
+    /// Orders that came while it did something else: whoever has always something to do hears them too.
+    async fn hear_orders(&mut self) -> Result<(), End> {
+        while self.line.is_some() && !self.is_down {
+            let Ok(order) = self.orders.try_recv() else { break };
+            self.ordered(Some(order)).await?;
+        }
+        Ok(())
     }
 
     /// An order while it lives.

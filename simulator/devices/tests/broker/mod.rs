@@ -44,6 +44,8 @@ pub struct Script {
     pub loses: Vec<u64>,
     /// The job that is there.
     pub job: Option<ScriptedJob>,
+    /// Nobody is answered who asks for a job.
+    pub ignores_jobs: bool,
     /// How often it says that the shadow has another version.
     pub conflicts: usize,
     /// What the shadow wants its thing's interval to be.
@@ -317,6 +319,7 @@ impl Endpoint {
     fn service(&self, rest: &str, said: &Value) -> Option<(bool, Value)> {
         let mut script = self.script.lock().unwrap();
         match rest {
+            "jobs/start-next" if script.ignores_jobs => None,
             "shadow/update" => {
                 let mut version = self.shadow_version.lock().unwrap();
                 if let Some(left) = script.conflicts.checked_sub(1) {
