@@ -7,6 +7,7 @@ mod attempts;
 mod audit;
 mod barred;
 mod call_rate;
+pub(crate) mod client_limits;
 mod counts;
 mod delivery;
 mod forgotten;
@@ -17,6 +18,7 @@ mod online;
 mod platform_view;
 mod pool;
 mod quota;
+mod received;
 mod removed;
 mod reported;
 mod rolled_back;
@@ -213,7 +215,11 @@ async fn look(run: &Run, claim: &Claim, began: Stamp, last: bool) -> Result<Seen
             counts::look(run, tenant, due).await
         }
         Claim::Audit { tenants } => audit::look(run, tenants).await,
-        Claim::InLobby { .. } | Claim::Bound { .. } | Claim::Received { .. } => Err(Stop::Broken(claim.name().to_owned())),
+        Claim::Received { subscription, count, text } => {
+            let text = text.as_ref().map(|text| text.value.as_str());
+            Ok(received::look(run, subscription, count.value, text))
+        }
+        Claim::InLobby { .. } | Claim::Bound { .. } => Err(Stop::Broken(claim.name().to_owned())),
         Claim::OwnedOnce { .. }
         | Claim::Residency { .. }
         | Claim::Untouched { .. }

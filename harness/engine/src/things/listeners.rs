@@ -61,20 +61,41 @@ impl Listeners {
         Ok(())
     }
 
+    /// How many connections the application of `tenant` has.
+    pub(crate) fn connections(&self, tenant: &str) -> u64 {
+        self.applications.get(tenant).map_or(0, |(_, connections)| connections as u64)
+    }
+
+    /// As whom, and where, an application of `tenant` connects.
+    pub(crate) async fn dial(&self, run: &Run, tenant: &str, name: &str) -> Result<Dial> {
+        let (place, made) = (run.things.place(run, tenant).await?, self.introduced(run, tenant).await?);
+        dial(&run.things, &made, name, &place.endpoint, &run.world)
+    }
+
+    /// What the application of `tenant` shows; it is made known where it is not yet.
+    async fn introduced(&self, run: &Run, tenant: &str) -> Result<Introduced> {
+        if let Some((made, _)) = self.applications.get(tenant) {
+            return Ok(made);
+        }
+        let place = run.things.place(run, tenant).await?;
+        let admin = run.people.admin(tenant).await?;
+        let made = application(&run.mender, &admin, &place.region, &format!("{tenant}-application")).await?;
+        run.shared.declare_secret(made.key.reveal());
+        self.applications.insert(tenant.to_owned(), (made.clone(), 0));
+        Ok(made)
+    }
+
     async fn open(&self, run: &Run, tenant: &str, devices: &[u32]) -> Result<()> {
         let place = run.things.place(run, tenant).await?;
-        if !self.applications.contains_key(tenant) {
-            let admin = run.people.admin(tenant).await?;
-            let made = application(&run.mender, &admin, &place.region, &format!("{tenant}-application")).await?;
-            run.shared.declare_secret(made.key.reveal());
-            self.applications.insert(tenant.to_owned(), (made, 0));
-        }
-        let (made, number) = self.applications.change(|all| {
-            let (made, number) = all.get_mut(tenant)?;
-            *number += 1;
-            Some((made.clone(), *number))
-        })
-        .ok_or_else(|| Stop::Broken(format!("the application of `{tenant}` is gone")))?;
+        self.introduced(run, tenant).await?;
+        let (made, number) = self
+            .applications
+            .change(|all| {
+                let (made, number) = all.get_mut(tenant)?;
+                *number += 1;
+                Some((made.clone(), *number))
+            })
+            .ok_or_else(|| Stop::Broken(format!("the application of `{tenant}` is gone")))?;
         let name = format!("{tenant}-application-{number}");
         let listener = Listener {
             world: run.world.clone(),
@@ -82,7 +103,7 @@ impl Listeners {
             dial: dial(&run.things, &made, &name, &place.endpoint, &run.world)?,
             client: name,
             tenant: tenant.into(),
-            by_name: devices.iter().map(|device| (run.name_of(*device), *device)).collect(),
+            by_topic: devices.iter().filter_map(|device| Some((own_topic(run, *device)?, *device))).collect(),
         };
         let client = listener.connect().await;
         let client =
@@ -98,6 +119,12 @@ fn dial(things: &Things, made: &Introduced, name: &str, host: &str, world: &Worl
     let identity = Identity::from_pem(&made.certificate, made.key.reveal()).map_err(broken)?;
     let tls = TlsClient::trusting(&trusted, &world.clock).map_err(broken)?.presenting(&identity).map_err(broken)?;
     Ok(Dial { from: name.into(), door, host: host.to_owned(), tls })
+}
+
+/// Where a device says what it says by itself.
+fn own_topic(run: &Run, device: u32) -> Option<String> {
+    let planned = run.planned(device).ok()?;
+    Some(format!("app/{}/{}", planned.name, planned.publishes.as_ref()?.topic))
 }
 
 /// How many of the first of these devices one connection can hear.
@@ -118,7 +145,8 @@ struct Listener {
     dial: Dial,
     client: String,
     tenant: Arc<str>,
-    by_name: BTreeMap<String, u32>,
+    /// Where each device says what it says by itself. What it says beside that is not for this application.
+    by_topic: BTreeMap<String, u32>,
 }
 
 impl Listener {
@@ -130,8 +158,7 @@ impl Listener {
         if answer.session_present {
             return Ok(client);
         }
-        let filters: Vec<Subscription> =
-            self.by_name.keys().map(|device| at_least_once(&format!("app/{device}/#"))).collect();
+        let filters: Vec<Subscription> = self.by_topic.keys().map(|topic| at_least_once(topic)).collect();
         for filters in filters.chunks(FILTERS) {
             let codes = client.subscribe(filters.to_vec()).await?;
             if let Some(code) = codes.iter().find(|code| **code >= 0x80) {
@@ -170,7 +197,7 @@ impl Listener {
     fn take(&self, topic: &str, payload: &[u8]) {
         let thing = topic.split('/').nth(1).unwrap_or_default();
         let number = Message::read(payload).filter(|message| &*message.device == thing).map(|message| message.number);
-        match (self.by_name.get(thing), number) {
+        match (self.by_topic.get(topic), number) {
             (Some(device), Some(number)) => self.shared.arrived(&self.tenant, *device, number),
             // Nothing that a device says: an attempt of somebody's, which is judged where it was made.
             _ => {}
