@@ -5,10 +5,10 @@ use crate::kept::Kept;
 use crate::people::{Passwords, People};
 use crate::run::Run;
 use crate::shared::Shared;
+use crate::texts::Own;
 use crate::things::Things;
 use crate::things::listeners::Listeners;
 use crate::things::lobby::LobbyDesk;
-use crate::texts::Own;
 use crate::walk::Walk;
 use crate::{Settings, release, setup, watch};
 use fleetproof_dialects::Token;
@@ -115,6 +115,9 @@ async fn bring_up(
         accepted: Kept::default(),
         limits: Kept::default(),
         call_rates: Kept::default(),
+        client_limits: Kept::default(),
+        retained: Kept::default(),
+        subscriptions: Kept::default(),
         measured: Kept::default(),
         loads: Kept::default(),
         deployments: Kept::default(),

@@ -2,7 +2,7 @@
 
 use crate::kept::Kept;
 use crate::shared::{Eyes, Shared};
-use fleetproof_devices::mqtt::{ThingConfig, ThingPlan, run_thing};
+use fleetproof_devices::mqtt::{Answered, Doing, Errand, Load, ThingConfig, ThingPlan, run_thing};
 use fleetproof_devices::{DeviceConfig, Flaky, Key, Nature, Order, ReleaseCheck, Shelf, SimulatedBody, run_device};
 use fleetproof_plan::Population;
 use fleetproof_world::tls::TlsClient;
@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 /// The devices of a scenario. A device that got no order yet costs nothing but its line.
 pub(crate) struct Fleet {
-    orders: Vec<mpsc::UnboundedSender<Order>>,
+    reins: Reins,
     waiting: Kept<Vec<Option<Waiting>>>,
     world: World,
     shared: Shared,
@@ -24,6 +24,10 @@ pub(crate) struct Fleet {
     stop: CancellationToken,
     tasks: TaskTracker,
 }
+
+/// The lines to all devices. Cheap to clone: whoever orders them about beside a step has them too.
+#[derive(Clone, Debug)]
+pub(crate) struct Reins(Arc<[mpsc::UnboundedSender<Order>]>);
 
 /// A device that was not started yet.
 struct Waiting {
@@ -65,7 +69,8 @@ impl Fleet {
         }
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (waiting, shelf) = (Kept::new(waiting), Shelf::default());
-        Self { orders, waiting, world: world.clone(), shared: shared.clone(), shelf, stop, tasks }
+        let reins = Reins(orders.into());
+        Self { reins, waiting, world: world.clone(), shared: shared.clone(), shelf, stop, tasks }
     }
 
     /// Lets a device show its identity at `server` with its tenant's token; it goes on by itself from there.
@@ -137,6 +142,18 @@ impl Fleet {
         self.order(device, Order::Ping);
     }
 
+    /// The lines to all devices.
+    pub(crate) fn reins(&self) -> Reins {
+        self.reins.clone()
+    }
+
+    /// Sends a device on an errand; what comes of it comes there, unless the device is gone before.
+    pub(crate) fn send_on(&self, device: u32, what: Doing) -> mpsc::UnboundedReceiver<Answered> {
+        let (told, answer) = mpsc::unbounded_channel();
+        self.order(device, Order::Errand(Box::new(Errand { what, told })));
+        answer
+    }
+
     /// What devices that download the same share.
     pub(crate) const fn shelf(&self) -> &Shelf {
         &self.shelf
@@ -171,8 +188,29 @@ impl Fleet {
     }
 
     fn order(&self, device: u32, order: Order) {
+        self.reins.order(device, order);
+    }
+}
+
+impl Reins {
+    /// Lets a device say more than it says by itself, the first time after `first`.
+    pub(crate) fn strain(&self, device: u32, load: &Arc<Load>, first: Duration) {
+        self.order(device, Order::Strain(Some((load.clone(), first))));
+    }
+
+    /// A device says no more than it says by itself.
+    pub(crate) fn relax(&self, device: u32) {
+        self.order(device, Order::Strain(None));
+    }
+
+    /// Lets a device drop its connection and dial again.
+    pub(crate) fn reconnect(&self, device: u32) {
+        self.order(device, Order::Reconnect);
+    }
+
+    fn order(&self, device: u32, order: Order) {
         // A device whose task ended (bricked, or stopped with the run) hears nothing any more.
-        if let Some(line) = self.orders.get(device as usize) {
+        if let Some(line) = self.0.get(device as usize) {
             let _: Result<(), _> = line.send(order);
         }
     }

@@ -24,6 +24,8 @@ pub struct Record {
     pub keeps_vain: bool,
     /// What became of the messages of each device that publishes.
     pub messages: BTreeMap<u32, Messages>,
+    /// What devices heard since they were told to listen.
+    pub heard: BTreeMap<u32, Vec<Heard>>,
 }
 
 /// The messages of one device: the ledgers of both ends.
@@ -31,13 +33,55 @@ pub struct Record {
 pub struct Messages {
     /// What it sent, what was acknowledged to it, what arrived with whoever was to hear it.
     pub ledger: Ledger,
+    /// How many it sent, those of loads and steps too.
+    pub said: u64,
+    /// What became of those that it said to strain whoever takes them.
+    pub strain: Strain,
     /// When the last one arrived with each tenant.
     pub arrived: BTreeMap<Arc<str>, Stamp>,
+}
+
+/// What became of the messages of loads, of one device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strain {
+    /// Sent.
+    pub sent: u64,
+    /// Due, and not sent.
+    pub held: u64,
+    /// Acknowledged.
+    pub served: u64,
+    /// Refused as too many.
+    pub throttled: u64,
+    /// Refused otherwise.
+    pub refused: u64,
+    /// Never answered.
+    pub lost: u64,
+}
+
+/// A message that a device heard since it was told to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When.
+    pub at: Stamp,
+    /// Where.
+    pub topic: String,
+    /// What it says, as far as it is text.
+    pub text: String,
+    /// The event that tells it.
+    pub seq: Seq,
 }
 
 /// What one device did.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceRecord {
+    /// It has a connection (MQTT), as it knows itself.
+    pub connected: bool,
+    /// How often it was let in (MQTT).
+    pub connects: u64,
+    /// How often it was refused as too many (MQTT).
+    pub throttled: u64,
+    /// How often it was refused otherwise, or did not get so far (MQTT).
+    pub shut_out: u64,
     /// When it was last let in after it had not been.
     pub authenticated: Option<(Stamp, Seq)>,
     /// The last answer at the door: status of the authentication request.
@@ -47,7 +91,7 @@ pub struct DeviceRecord {
     /// Where it was told last that it belongs.
     pub routed: Option<(Stamp, String, Seq)>,
     /// Where it was let in last (MQTT).
-    pub connected: Option<(Stamp, String, Seq)>,
+    pub arrived_at: Option<(Stamp, String, Seq)>,
     /// When connections of it began (`true`) and ended; the first so many (MQTT).
     pub line: Vec<(Stamp, bool)>,
     /// How often it was not let in, since it last was (MQTT).
@@ -78,6 +122,11 @@ pub struct DeviceRecord {
 
 /// How many polls in vain of a device are kept.
 const KEPT: usize = 64;
+
+/// Codes of MQTT 5 for what is too much.
+const QUOTA_EXCEEDED: u8 = 0x97;
+const RATE_TOO_HIGH: u8 = 0x96;
+const CONNECTION_RATE: u8 = 0x9F;
 
 /// One update on one device.
 #[derive(Clone, Debug, Default)]
@@ -154,19 +203,31 @@ impl Record {
             }
             DeviceEvent::Connected { endpoint, .. } => {
                 record.served = Some(at);
+                record.connected = true;
+                record.connects += 1;
                 record.note_line(at, true);
-                record.connected = Some((at, endpoint.clone(), seq));
+                record.arrived_at = Some((at, endpoint.clone(), seq));
             }
             DeviceEvent::Announced { .. } => {
                 record.turned_away = 0;
                 let first = record.announced.map_or(seq, |(_, first)| if seq == 0 { first } else { seq });
                 record.announced = Some((at, first));
             }
-            DeviceEvent::Disconnected { .. } => record.note_line(at, false),
+            DeviceEvent::Disconnected { .. } => {
+                record.connected = false;
+                record.note_line(at, false);
+            }
             DeviceEvent::Routed { endpoint } => record.routed = Some((at, endpoint.clone(), seq)),
             DeviceEvent::FactoryReset => (record.routed, record.announced) = (None, None),
-            DeviceEvent::Unreachable { .. } => record.turned_away += 1,
-            DeviceEvent::Refused { .. } => {
+            DeviceEvent::Refused { code, .. } => {
+                match *code {
+                    QUOTA_EXCEEDED | CONNECTION_RATE => {
+                        record.throttled += 1;
+                        // It may come later, and with the same certificate.
+                        return;
+                    }
+                    _ => record.shut_out += 1,
+                }
                 record.turned_away += 1;
                 // What a certificate opened it opens no more; it is shown again with every dial.
                 record.token_refused = record.authenticated.map(|_| at);
@@ -186,6 +247,10 @@ impl Record {
                     update.boots.push((version.clone(), *healthy, seq));
                     update.moved = at;
                 }
+            }
+            DeviceEvent::Unreachable { .. } => {
+                record.shut_out += 1;
+                record.turned_away += 1;
             }
             DeviceEvent::TokenRefused => record.token_refused = Some(at),
             DeviceEvent::Died { .. } => record.died = Some(seq),
@@ -243,7 +308,7 @@ impl Record {
         let waits = || {
             let seen = self.devices.get(device as usize);
             seen.is_some_and(|seen| {
-                seen.announced.is_some_and(|(at, _)| seen.connected.as_ref().is_none_or(|(since, ..)| at >= *since))
+                seen.announced.is_some_and(|(at, _)| seen.arrived_at.as_ref().is_none_or(|(since, ..)| at >= *since))
             })
         };
         is_routine(what) || matches!(what, DeviceEvent::Announced { .. }) && waits()
@@ -252,15 +317,46 @@ impl Record {
     /// Takes note of what became of a message of a device, on the device's side.
     pub fn note_message(&mut self, at: Stamp, device: u32, what: Delivery) {
         match what {
-            Delivery::Sent { number, .. } => self.messages.entry(device).or_default().ledger.sent(number),
+            Delivery::Sent { number, .. } => {
+                let messages = self.messages.entry(device).or_default();
+                messages.ledger.sent(number);
+                messages.said += 1;
+            }
             Delivery::Acknowledged { number, .. } => {
                 self.messages.entry(device).or_default().ledger.acknowledged(number);
                 if let Some(record) = self.devices.get_mut(device as usize) {
                     record.served = Some(at);
                 }
             }
+            Delivery::Strained => {
+                let messages = self.messages.entry(device).or_default();
+                messages.strain.sent += 1;
+                messages.said += 1;
+            }
+            Delivery::StrainHeldBack => self.messages.entry(device).or_default().strain.held += 1,
+            Delivery::StrainLost => self.messages.entry(device).or_default().strain.lost += 1,
+            Delivery::StrainAnswered { code, .. } => {
+                let strain = &mut self.messages.entry(device).or_default().strain;
+                match code {
+                    ..0x80 => strain.served += 1,
+                    QUOTA_EXCEEDED | RATE_TOO_HIGH => strain.throttled += 1,
+                    _ => strain.refused += 1,
+                }
+            }
             Delivery::Refused { .. } | Delivery::HeldBack { .. } | Delivery::Received { .. } => {}
         }
+    }
+
+    /// Takes note of what a device heard that was told to listen.
+    pub fn note_heard(&mut self, device: u32, heard: Heard) {
+        self.heard.entry(device).or_default().push(heard);
+    }
+
+    /// What became of the messages that these devices said to strain whoever takes them.
+    #[must_use]
+    pub fn strain(&self, devices: &[u32]) -> Strain {
+        let all = devices.iter().filter_map(|device| self.messages.get(device)).map(|messages| messages.strain);
+        all.fold(Strain::default(), |sum, it| sum.plus(&it))
     }
 
     /// Takes note that a message of a device arrived with a tenant.
@@ -268,6 +364,19 @@ impl Record {
         let messages = self.messages.entry(device).or_default();
         messages.ledger.received(number);
         messages.arrived.insert(tenant.clone(), at);
+    }
+}
+
+impl Strain {
+    fn plus(&self, other: &Self) -> Self {
+        Self {
+            sent: self.sent + other.sent,
+            held: self.held + other.held,
+            served: self.served + other.served,
+            throttled: self.throttled + other.throttled,
+            refused: self.refused + other.refused,
+            lost: self.lost + other.lost,
+        }
     }
 }
 
@@ -312,5 +421,47 @@ impl DeviceRecord {
         let update = &mut self.updates[position];
         update.moved = at;
         update
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(events: &[DeviceEvent]) -> DeviceRecord {
+        let mut record = Record::new(["1.0".to_owned()]);
+        for (at, event) in (1..).zip(events) {
+            record.note(Stamp::from_micros(at), 0, event, at);
+        }
+        record.devices.swap_remove(0)
+    }
+
+    #[test]
+    fn who_is_refused_as_too_many_has_lost_nothing_but_time() {
+        let endpoint = || "e".to_owned();
+        let connected = || DeviceEvent::Connected { endpoint: endpoint(), session_present: false };
+        let gone = || DeviceEvent::Disconnected { endpoint: endpoint(), why: "it left".to_owned() };
+        let refused = |code| DeviceEvent::Refused { endpoint: endpoint(), code };
+        let record = noted(&[connected(), DeviceEvent::Authenticated, gone(), refused(0x97), refused(0x9F)]);
+        assert_eq!((record.connects, record.connected, record.throttled, record.shut_out), (1, false, 2, 0));
+        assert_eq!(record.token_refused, None);
+        let record = noted(&[connected(), DeviceEvent::Authenticated, gone(), refused(0x87)]);
+        assert_eq!((record.throttled, record.shut_out), (0, 1));
+        assert!(record.token_refused.is_some(), "its certificate opens nothing any more");
+    }
+
+    #[test]
+    fn messages_of_a_load_are_told_apart_and_are_nobodys_losses() {
+        let mut record = Record::new(["1.0".to_owned()]);
+        let answered = |code| Delivery::StrainAnswered { code, took: 1 };
+        let all =
+            [Delivery::Sent { number: 1, again: false }, Delivery::Strained, Delivery::Strained, Delivery::Strained];
+        for what in all.into_iter().chain([answered(0), answered(0x97), answered(0x87), Delivery::StrainHeldBack]) {
+            record.note_message(Stamp::from_micros(1), 0, what);
+        }
+        let due = Strain { sent: 3, held: 1, served: 1, throttled: 1, refused: 1, lost: 0 };
+        assert_eq!(record.strain(&[0, 7]), due);
+        let messages = &record.messages[&0];
+        assert_eq!((messages.said, messages.ledger.tally().sent), (4, 1));
     }
 }

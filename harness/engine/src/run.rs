@@ -5,6 +5,7 @@ use crate::kept::Kept;
 use crate::people::{People, PeopleError};
 use crate::rollouts::Whose;
 use crate::shared::Shared;
+use crate::steps::Subscribed;
 use crate::strain::load;
 use crate::strain::meter::Measurement;
 use crate::texts::Own;
@@ -14,7 +15,7 @@ use crate::things::listeners::Listeners;
 use crate::things::lobby::LobbyDesk;
 use fleetproof_claims::rollout::{Rules, When};
 use fleetproof_dialects::DialectError;
-use fleetproof_dialects::mender::{Mender, Session, TenantRef};
+use fleetproof_dialects::mender::{ClientLimit, Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
 use fleetproof_language::{Located, Rate, Sources, Span};
 use fleetproof_plan::{Plan, PlannedDevice};
@@ -50,6 +51,12 @@ pub(crate) struct Run {
     pub(crate) limits: Kept<BTreeMap<String, i64>>,
     /// How often the people of a tenant may call, as the harness set it.
     pub(crate) call_rates: Kept<BTreeMap<String, Rate>>,
+    /// How much the clients of a tenant may, as the harness set it.
+    pub(crate) client_limits: Kept<BTreeMap<String, BTreeMap<ClientLimit, u64>>>,
+    /// What devices subscribed to in steps of the scenario, by name.
+    pub(crate) subscriptions: Kept<BTreeMap<String, Subscribed>>,
+    /// Topics where steps of the scenario left a message, by tenant.
+    pub(crate) retained: Kept<BTreeSet<(String, String)>>,
     /// What was measured, by name.
     pub(crate) measured: Kept<BTreeMap<String, Measurement>>,
     /// The loads that were on.

@@ -1,14 +1,16 @@
 //! What a scenario's `platform` describes comes into being.
 
+use crate::expectations::client_limits::of_clients;
 use crate::people::{Passwords, Tenant};
 use crate::run::{Result, Run, Stop};
 use fleetproof_claims::model::Role;
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::aws::organisation::{self, NewAccount, Organisation};
-use fleetproof_dialects::mender::{Mender, Session, TenantRef, roles};
-use fleetproof_language::{Located, Protocol, Quotas, Starts, User};
+use fleetproof_dialects::mender::{ClientLimit, Mender, Session, TenantRef, roles};
+use fleetproof_language::{Located, Protocol, Quotas, Rate, Starts, User};
 use fleetproof_plan::Plan;
 use fleetproof_stacks::{Founding, Running, Tenancy};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The tenant of people who have an account and belong to no tenant of the scenario.
@@ -39,7 +41,10 @@ pub(crate) fn founding(plan: &Plan, passwords: &Passwords) -> Founding {
         tenants.push(tenancy(BYSTANDERS, false, None, first));
     }
     let regions = platform.regions.iter().map(|region| region.value.clone()).collect();
-    let speaks_mqtt = plan.population.devices.iter().any(|device| device.speaks == Protocol::Mqtt);
+    let limits_clients = platform.tenants.iter().filter_map(|(_, tenant)| tenant.quotas.as_ref());
+    let limits_clients = limits_clients.flat_map(|quotas| quotas.limits()).any(|limit| of_clients(limit).is_some());
+    let has_things = plan.population.devices.iter().any(|device| device.speaks == Protocol::Mqtt);
+    let speaks_mqtt = has_things || limits_clients;
     Founding { tenants, regions, speaks_mqtt }
 }
 
@@ -197,7 +202,45 @@ pub(crate) async fn set_quotas(run: &Run, tenant: &str, quotas: &Quotas) -> Resu
         run.mender.set_call_rate(&at.id, rate.value.count.into(), rate.value.per.as_secs()).await?;
         run.call_rates.insert(tenant.to_owned(), rate.value);
     }
+    let limits = client_limits(quotas)?;
+    if !limits.is_empty() {
+        let at = run.tenant(tenant)?;
+        run.mender.set_client_limits(&at.id, &limits).await?;
+        run.client_limits.change(|all| all.entry(tenant.to_owned()).or_default().extend(limits));
+    }
     Ok(())
+}
+
+/// What is said of a tenant's clients, in the platform's units.
+fn client_limits(quotas: &Quotas) -> Result<BTreeMap<ClientLimit, u64>> {
+    let rate = |limit: &Option<Located<Rate>>| limit.as_ref().map(|limit| per_second(limit.value)).transpose();
+    let count = |limit: &Option<Located<u32>>| limit.as_ref().map(|limit| u64::from(limit.value));
+    let size = |limit: &Option<Located<u64>>| limit.as_ref().map(|limit| limit.value);
+    let set = [
+        (ClientLimit::Connections, count(&quotas.connections)),
+        (ClientLimit::Connects, rate(&quotas.connect_rate)?),
+        (ClientLimit::ConnectsPerClient, rate(&quotas.connects_per_client)?),
+        (ClientLimit::Bandwidth, size(&quotas.connection_bandwidth)),
+        (ClientLimit::Publishes, rate(&quotas.publish_rate)?),
+        (ClientLimit::PublishesPerConnection, rate(&quotas.device_publish_rate)?),
+        (ClientLimit::Payload, size(&quotas.payload)),
+        (ClientLimit::Unacknowledged, count(&quotas.in_flight)),
+        (ClientLimit::Subscriptions, count(&quotas.subscriptions)),
+        (ClientLimit::Filters, count(&quotas.filters)),
+        (ClientLimit::TopicLevels, count(&quotas.topic_levels)),
+        (ClientLimit::Retained, count(&quotas.retained)),
+        (ClientLimit::SessionExpiry, quotas.session_expiry.as_ref().map(|limit| limit.value.as_secs())),
+    ];
+    Ok(set.into_iter().filter_map(|(limit, most)| Some((limit, most?))).collect())
+}
+
+/// A rate as the platform counts it: whole ones in a second.
+fn per_second(rate: Rate) -> Result<u64> {
+    let (count, micros) = (u128::from(rate.count) * 1_000_000, rate.per.as_micros().max(1));
+    match count.is_multiple_of(micros) {
+        true => Ok(u64::try_from(count / micros).unwrap_or(u64::MAX)),
+        false => Err(Stop::Failed(format!("the platform counts by the second: {rate} is no whole number in one"))),
+    }
 }
 
 /// The users of a tenant: new people are created, known ones are assigned.

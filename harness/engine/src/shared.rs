@@ -1,6 +1,6 @@
 //! What everybody in a run writes to: the journal, the record of the devices, the ledger of changes.
 
-use crate::record::{Record, Seq};
+use crate::record::{Heard, Record, Seq};
 use crate::strain::meter::{Figures, Meter};
 use fleetproof_claims::without_credentials;
 use fleetproof_devices::{Asked, Delivery, DeviceEvent, Witness};
@@ -13,6 +13,12 @@ use tokio::sync::Notify;
 
 /// How much of a path is told, in characters. Links to files are paths whose query is a credential.
 const LONGEST: usize = 2_000;
+
+/// Bytes of a message that a device heard, as far as they are kept.
+const HEARD: usize = 4_096;
+
+/// How much of it is told, in characters.
+const SHOWN: usize = 200;
 
 /// The hub of a run. Cheap to clone; no lock in it is ever held over an await.
 #[derive(Clone)]
@@ -268,6 +274,19 @@ impl Witness for Eyes {
         if let Delivery::Acknowledged { took, .. } = what {
             self.asked(at, device, Asked { status: Some(200), took, modelled: false });
         }
+    }
+
+    fn heard(&mut self, at: Stamp, device: u32, topic: &str, payload: &[u8]) {
+        let inner = &self.0.0;
+        let text = String::from_utf8_lossy(&payload[..payload.len().min(HEARD)]).into_owned();
+        let shown: String = text.chars().take(SHOWN).collect();
+        let detail =
+            serde_json::Map::from_iter([("topic".to_owned(), topic.into()), ("text".to_owned(), shown.into())]);
+        let name = self.0.device_name(device).to_string();
+        let told = What::Device { device: name, what: "heard".to_owned(), detail };
+        let seq = inner.journal.emit(at.micros(), "device", None, told);
+        lock(&inner.record).note_heard(device, Heard { at, topic: topic.to_owned(), text, seq });
+        inner.changed.notify_waiters();
     }
 
     fn asked(&mut self, _: Stamp, device: u32, asked: Asked) {

@@ -129,7 +129,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
     }
 
     async fn run(&mut self, mut orders: UnboundedReceiver<Order>) -> Result<(), Dead> {
-        while orders.recv().await.ok_or(Dead)? != Order::Knock {}
+        while !matches!(orders.recv().await.ok_or(Dead)?, Order::Knock) {}
         let mut next = self.world.clock.now().after(self.config.phase);
         let mut jitter = (self.config.jitter > 0).then(|| Box::new(self.world.seeds.stream("jitter")));
         Box::pin(self.start()).await?;
@@ -138,7 +138,8 @@ impl<B: Body, W: Witness> Agent<B, W> {
             tokio::select! {
                 biased;
                 order = orders.recv(), if is_commanded => match order {
-                    Some(Order::Knock | Order::Ping) => continue,
+                    // It has no line that could be strained, and speaks of nothing.
+                    Some(Order::Knock | Order::Ping | Order::Strain(_) | Order::Reconnect | Order::Errand(_)) => continue,
                     Some(Order::Retire) => return { Box::pin(self.retire()).await; Ok(()) },
                     None => is_commanded = false,
                 },

@@ -1,6 +1,7 @@
 //! What a device is told before it starts, and while it runs.
 
 use crate::flaky::Flaky;
+use crate::mqtt::{Errand, Load};
 use crate::shelf::Shelf;
 use fleetproof_wire::signature::ReleaseCheck;
 use fleetproof_world::Name;
@@ -83,7 +84,7 @@ impl DeviceConfig {
 }
 
 /// What a device is told while it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Order {
     /// Show the identity at once, then at every poll until accepted; from then on poll.
     Knock,
@@ -92,6 +93,12 @@ pub enum Order {
     Ping,
     /// Poll a last time, then be silent for ever.
     Retire,
+    /// Say more than the plan says, the first time after so long; `None`: no more (MQTT).
+    Strain(Option<(Arc<Load>, Duration)>),
+    /// Drop the connection and dial again (MQTT).
+    Reconnect,
+    /// Do something once (MQTT).
+    Errand(Box<Errand>),
 }
 
 #[cfg(test)]

@@ -228,6 +228,19 @@ pub enum Delivery {
         /// Counted per device; it is never sent.
         number: u64,
     },
+    /// A message of a load was sent.
+    Strained,
+    /// A message of a load was due and not sent.
+    StrainHeldBack,
+    /// The server answered a message of a load.
+    StrainAnswered {
+        /// The code of PUBACK.
+        code: u8,
+        /// µs since it was sent.
+        took: u64,
+    },
+    /// A message of a load was never answered.
+    StrainLost,
     /// Another's message arrived.
     Received {
         /// Its number, if it has one.
@@ -250,6 +263,11 @@ pub trait Witness: Send + 'static {
     /// That became of a message of `device` at `at`. Who does not count is not interested.
     fn delivered(&mut self, at: Stamp, device: u32, what: Delivery) {
         let _not_counted = (at, device, what);
+    }
+
+    /// `device` listens to something since it was told to, and heard that at `at`. Who does not listen is not interested.
+    fn heard(&mut self, at: Stamp, device: u32, topic: &str, payload: &[u8]) {
+        let _not_listened = (at, device, topic, payload);
     }
 }
 

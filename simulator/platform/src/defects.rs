@@ -3,6 +3,8 @@
 //! Each is a mistake that such platforms have had. Without the cargo feature `seeded-defects` none can be planted,
 //! and the compiler leaves their code out. A place that misbehaves asks `app.defect(DefectId::X)`.
 
+use crate::broker_defects;
+
 /// Which defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DefectId {
@@ -262,6 +264,28 @@ pub enum DefectId {
     LobbyTrustsAnybody,
     /// The lobby lets in a certificate that has expired.
     LobbyLetsExpiredIn,
+    /// A limit of one tenant's clients is set for those of every tenant.
+    ClientLimitsForAll,
+    /// The connections of a tenant are not counted.
+    ConnectionsUnheld,
+    /// The connects of a tenant are not counted.
+    ConnectRateUnheld,
+    /// What the clients of a tenant publish is not counted.
+    PublishRateUnheld,
+    /// What a connection carries is not counted.
+    BandwidthUnheld,
+    /// One filter more than the limit is taken.
+    FiltersOffByOne,
+    /// One level more than the limit is taken.
+    TopicLevelsOffByOne,
+    /// One retained message more than the limit is kept.
+    RetainedOffByOne,
+    /// A session lasts as long as the client likes.
+    SessionExpiryUnheld,
+    /// Packets of all tenants wait in one line.
+    OneLineAtTheBroker,
+    /// One of the broker's own.
+    Broker(fleetproof_dataplane::broker::Defect),
 }
 
 /// A defect, as the catalogue tells it.
@@ -588,11 +612,12 @@ pub fn catalogue() -> &'static [Defect] {
     CATALOGUE
 }
 
-/// The defect called `name`.
+/// The defect called `name`, of [`catalogue`] and of the data plane.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Defect> {
+    let broker = broker_defects::limits().iter().chain(broker_defects::messages());
     let others = ACCOUNT_DEFECTS.iter().chain(ORGANISATION).chain(LOBBY);
-    CATALOGUE.iter().chain(others).find(|defect| defect.name == name)
+    CATALOGUE.iter().chain(others).chain(broker).find(|defect| defect.name == name)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@
 //! transactions, never into one.
 
 mod audit;
+pub mod broker_defects;
 mod data;
 pub mod defects;
 mod edge;

@@ -1,6 +1,7 @@
 //! The platform as one value: made, served, and handed to every handler.
 
 use crate::args;
+use crate::broker_defects;
 use crate::data::DataFolder;
 use crate::defects::DefectId;
 use crate::edge;
@@ -200,7 +201,7 @@ impl Platform {
         Self(Arc::new(Parts {
             tokens: Tokens::new(&keys),
             registry: Registry::new(&keys),
-            data_plane: DataPlane::default(),
+            data_plane: DataPlane::new(broker_defects::of_broker(settings.defect)),
             shadow_paces: Paces::default(),
             jobs: Jobs::default(),
             lobbies: Lobbies::new(&keys),

@@ -2,13 +2,13 @@
 //! hears by MQTT. Every answer is handed out as it is.
 
 use bytes::{Bytes, BytesMut};
-pub use fleetproof_wire::mqtt::packet::{Connect, Publish, Qos, Subscription, Version};
 use fleetproof_wire::mqtt::packet::{ConnAck, Disconnect, Packet};
+pub use fleetproof_wire::mqtt::packet::{Connect, Publish, Qos, Subscription, Version};
 use fleetproof_wire::mqtt::session::Event;
 use fleetproof_wire::mqtt::{Codec, Session};
 use fleetproof_world::tls::TlsClient;
 use fleetproof_world::{Name, Stamp, Stream, World};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -76,6 +76,8 @@ pub struct Client {
     inbox: BytesMut,
     /// What came and was not handed out.
     heard: VecDeque<Event>,
+    /// Acknowledgements that are held back; `None`: none is.
+    held: Option<Vec<Packet>>,
 }
 
 impl fmt::Debug for Client {
@@ -112,11 +114,13 @@ impl Client {
         let (version, clean) = (connect.version, connect.clean_start);
         let mut client = Self {
             world: world.clone(),
-            session: Session::new(connect),
+            // A message that is refused binds no alias, and nobody knows beforehand which will be.
+            session: Session::new(connect).with_aliases(0),
             codec: Codec::client(version, LARGEST),
             stream,
             inbox: BytesMut::new(),
             heard: VecDeque::new(),
+            held: None,
         };
         let packet = client.session.connect(world.clock.now().micros(), clean);
         client.send(&[packet]).await?;
@@ -165,6 +169,62 @@ impl Client {
             Event::Acknowledged(ack) => Ok(ack.code),
             _ => Ok(0),
         }
+    }
+
+    /// Publishes all of these at once, as far as the server takes them: the code of PUBACK for each, 0 where none is due; `None`
+    /// where it did not come in time.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn publish_all(
+        &mut self,
+        messages: &[(String, Bytes)],
+        qos: Qos,
+    ) -> Result<Vec<Option<u8>>, ClientError> {
+        let (mut out, mut waiting) = (Vec::new(), BTreeMap::new());
+        let mut codes = vec![None; messages.len()];
+        for (at, (topic, payload)) in messages.iter().enumerate() {
+            let publish = Publish::new(topic.as_str(), payload.clone(), qos);
+            let now = self.world.clock.now().micros();
+            let id = self.session.publish(now, publish, &mut out).map_err(|no| ClientError::Lost(no.to_string()))?;
+            if qos == Qos::AtMostOnce {
+                codes[at] = Some(0);
+            } else {
+                waiting.insert(id, at);
+            }
+        }
+        self.send(&out).await?;
+        let clock = self.world.clock.clone();
+        let mut until = clock.now().after(PATIENCE);
+        while !waiting.is_empty() {
+            match clock.until(until, self.event()).await {
+                None => break,
+                Some(event) => match event? {
+                    Event::Acknowledged(ack) if waiting.contains_key(&ack.packet_id) => {
+                        if let Some(at) = waiting.remove(&ack.packet_id) {
+                            codes[at] = Some(ack.code);
+                        }
+                        until = clock.now().after(PATIENCE);
+                    }
+                    other => self.heard.push_back(other),
+                },
+            }
+        }
+        Ok(codes)
+    }
+
+    /// From now on messages are taken and not acknowledged.
+    pub fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// Acknowledges all that was held back, and from now on everything as it comes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn release(&mut self) -> Result<(), ClientError> {
+        let held = self.held.take().unwrap_or_default();
+        self.send(&held).await
     }
 
     /// A round trip, after which all that was said before has been dealt with.
@@ -230,6 +290,9 @@ impl Client {
                 let (mut out, now) = (Vec::new(), self.world.clock.now().micros());
                 let event = self.session.receive(now, packet, &mut out);
                 let event = event.map_err(|fault| ClientError::Lost(fault.to_string()))?;
+                if let Some(held) = &mut self.held {
+                    held.extend(out.extract_if(.., |packet| matches!(packet, Packet::PubAck(_))));
+                }
                 self.send(&out).await?;
                 match event {
                     None => continue,

@@ -26,6 +26,7 @@ pub mod users;
 
 pub use fleetproof_wire::http::Request;
 pub use knock::{Key, auth_request, identity_text};
+pub use quotas::ClientLimit;
 pub use session::{Session, Standing, TenantRef};
 
 use crate::answer::{Answer, DialectError, Result, Token};

@@ -1,11 +1,85 @@
-//! How often a tenant's people may call; and a person's own settings, which a call can change at no cost.
+//! How often a tenant's people may call, and how much its clients may at their endpoints; and a person's own settings, which a call can change at no cost.
 
 use super::session::Session;
 use super::{Call, Mender, json};
 use crate::answer::{Answer, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// A limit of a tenant's clients (MQTT): what is counted, and of whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientLimit {
+    /// Connections at a time.
+    Connections,
+    /// Connects in a second.
+    Connects,
+    /// Connects in a second of one client.
+    ConnectsPerClient,
+    /// Bytes in a second of one connection, each way.
+    Bandwidth,
+    /// Messages in a second from all clients.
+    Publishes,
+    /// Messages in a second from and to one connection.
+    PublishesPerConnection,
+    /// Bytes of a payload.
+    Payload,
+    /// Messages of one client that are not acknowledged, each way.
+    Unacknowledged,
+    /// Subscriptions of one client.
+    Subscriptions,
+    /// Filters in one request to subscribe.
+    Filters,
+    /// Levels of a topic.
+    TopicLevels,
+    /// Retained messages.
+    Retained,
+    /// Seconds that a session may outlive its connection.
+    SessionExpiry,
+}
+
+impl ClientLimit {
+    /// Its word on the platform.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Connects => "connects_per_second",
+            Self::ConnectsPerClient => "connects_per_second_per_client",
+            Self::Bandwidth => "bytes_per_second_per_connection",
+            Self::Publishes => "publishes_per_second",
+            Self::PublishesPerConnection => "publishes_per_second_per_connection",
+            Self::Payload => "payload_bytes",
+            Self::Unacknowledged => "unacknowledged_per_client",
+            Self::Subscriptions => "subscriptions_per_client",
+            Self::Filters => "filters_per_subscribe",
+            Self::TopicLevels => "topic_levels",
+            Self::Retained => "retained_messages",
+            Self::SessionExpiry => "session_expiry_seconds",
+        }
+    }
+}
 
 impl Mender {
+    /// Sets how much a tenant's clients may at their endpoints; what is not named stays. At the operator's door.
+    ///
+    /// # Errors
+    /// [`DialectError::NoOperator`](crate::DialectError::NoOperator), and as every verb.
+    pub async fn set_client_limits(&self, id: &str, limits: &BTreeMap<ClientLimit, u64>) -> Result<()> {
+        let body: Map<String, Value> =
+            limits.iter().map(|(limit, most)| (limit.word().to_owned(), json!(most))).collect();
+        let call = Call::new("x_fleetproof Set Client Limits").path(&[("tenant_id", id)]).json(Value::Object(body));
+        self.call(&self.operator()?, call).await.map(drop)
+    }
+
+    /// One limit of a tenant's clients, as it is in force; `None`: the platform tells none.
+    ///
+    /// # Errors
+    /// [`DialectError::NoOperator`](crate::DialectError::NoOperator), and as every verb.
+    pub async fn client_limit(&self, id: &str, limit: ClientLimit) -> Result<Option<u64>> {
+        let call = Call::new("x_fleetproof Show Client Limits").path(&[("tenant_id", id)]);
+        let shown: Value = json(&self.call(&self.operator()?, call).await?)?;
+        Ok(shown.get(limit.word()).and_then(Value::as_u64))
+    }
+
     /// Sets how often a tenant's people may call: so many calls in so many seconds. At the operator's door: nothing in the
     /// interface of users changes it.
     ///

@@ -1,5 +1,6 @@
 use crate::common::{PASSWORD, play, refused, tenant};
-use fleetproof_dialects::mender::{Session, TenantRef};
+use fleetproof_dialects::mender::{ClientLimit, Session, TenantRef};
+use std::collections::BTreeMap;
 
 #[test]
 fn children_are_made_listed_limited_and_removed() {
@@ -68,6 +69,12 @@ fn the_operator_suspends_resumes_and_limits() {
         assert_eq!(mender.operator_limit(&acme.id).await.unwrap(), 7);
         assert_eq!(mender.operator_tenant(&acme.id).await.unwrap()["name"], "acme");
         mender.set_operator_storage(&acme.id, 1 << 20).await.unwrap();
+
+        let limits = BTreeMap::from([(ClientLimit::Connections, 7), (ClientLimit::TopicLevels, 3)]);
+        mender.set_client_limits(&acme.id, &limits).await.unwrap();
+        assert_eq!(mender.client_limit(&acme.id, ClientLimit::Connections).await.unwrap(), Some(7));
+        assert_eq!(mender.client_limit(&acme.id, ClientLimit::TopicLevels).await.unwrap(), Some(3));
+        assert_eq!(mender.client_limit(&acme.id, ClientLimit::Payload).await.unwrap(), Some(128 * 1024));
     });
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>], tenant: &str, b
             let (name, seen) = (run.name_of(*device), &record.devices[*device as usize]);
             let publishes = run.planned(*device).is_ok_and(|planned| planned.publishes.is_some());
             let told = seen.routed.as_ref().filter(|(_, endpoint, _)| *endpoint == place.endpoint);
-            let (Some((at, _, told)), Some((_, endpoint, seq))) = (told, &seen.connected) else {
+            let (Some((at, _, told)), Some((_, endpoint, seq))) = (told, &seen.arrived_at) else {
                 wrong.push(match &seen.routed {
                     Some((_, endpoint, _)) => format!("`{name}` was told {endpoint}, not {}", place.endpoint),
                     None => format!("`{name}` was told nothing"),

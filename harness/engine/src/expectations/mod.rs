@@ -8,6 +8,7 @@ mod audit;
 mod barred;
 mod bound;
 mod call_rate;
+pub(crate) mod client_limits;
 mod counts;
 mod delivery;
 mod forgotten;
@@ -20,6 +21,7 @@ mod owned_once;
 mod platform_view;
 mod pool;
 mod quota;
+mod received;
 mod removed;
 mod reported;
 mod residency;
@@ -220,7 +222,10 @@ async fn look(run: &Run, claim: &Claim, began: Stamp, last: bool) -> Result<Seen
         Claim::Audit { tenants } => audit::look(run, tenants).await,
         Claim::InLobby { devices } => in_lobby::look(run, devices).await,
         Claim::Bound { devices, tenant } => bound::look(run, devices, tenant, began).await,
-        Claim::Received { .. } => Err(Stop::Broken(claim.name().to_owned())),
+        Claim::Received { subscription, count, text } => {
+            let text = text.as_ref().map(|text| text.value.as_str());
+            Ok(received::look(run, subscription, count.value, text))
+        }
         Claim::OwnedOnce { .. }
         | Claim::Residency { .. }
         | Claim::Untouched { .. }

@@ -5,6 +5,9 @@ use crate::run::Run;
 use crate::strain::load::Record;
 use crate::strain::meter::{ENOUGH, Figures, Measurement, ms};
 
+/// µs: what is on the clock where nothing takes any time.
+const NOTHING: u64 = 1;
+
 /// What is due of a neighbour.
 pub(super) struct Due {
     /// Thousandths: how much longer the slowest hundredth may take.
@@ -54,6 +57,9 @@ fn judge(
     }
     if under.figures.modelled != without.figures.modelled {
         return Seen::Hidden(proof.actual("one was measured on the clock, the other is modelled"));
+    }
+    if !under.figures.modelled && under.figures.p99.max(without.figures.p99) <= NOTHING {
+        return Seen::Hidden(proof.actual("nothing takes any time here, so nobody could wait for anybody"));
     }
     let mut wrong = too_bad(&under.figures, due.lost, due.errors);
     // µs times thousandths.
@@ -163,6 +169,15 @@ mod tests {
             said(&storm, &[load("loud", 250, 350)]),
             said(&storm, &[loud.clone(), load("loud", 50, 150)]),
         ];
+        let on_the_clock = |p99| {
+            let figures = Figures { p99, modelled: false, ..storm.figures };
+            let calm = Measurement { figures, ..measurement(0, 100, 1, p99) };
+            let under = Measurement { figures, ..storm.clone() };
+            let due = Due { p99: 1_200, lost: 0, errors: 0 };
+            judge(("storm", &under), ("calm", &calm), std::slice::from_ref(&loud), &due, Proof::of("fair"))
+        };
+        assert!(matches!(on_the_clock(1), Seen::Hidden(_)), "no time passes: nothing is proven");
+        assert!(matches!(on_the_clock(2_000), Seen::Holds(_)));
         for (answers, errors, lost) in [(99, 0, 0), (1_000, 1, 0), (1_000, 0, 1)] {
             let figures = Figures { answers, errors, lost, ..storm.figures };
             cases.push(said(&Measurement { figures, ..storm.clone() }, std::slice::from_ref(&loud)));

@@ -4,6 +4,7 @@
 //! credential. They are gone afterwards.
 
 use super::call_rate::{self, Found};
+use super::client_limits;
 use crate::actors;
 use crate::proof::{Proof, Seen};
 use crate::refusals;
@@ -50,9 +51,17 @@ pub(super) async fn attempt(run: &Run, tenants: &[Located<String>], limits: &[Li
             found.evidence.extend(rate.evidence);
         }
     }
+    for limit in limits.iter().filter(|limit| client_limits::of_clients(**limit).is_some()) {
+        for tenant in tenants {
+            let clients = client_limits::attempt(run, tenant, *limit, over_by).await?;
+            found.wrong.extend(clients.wrong);
+            found.hidden.extend(clients.hidden);
+            found.evidence.extend(clients.evidence);
+        }
+    }
     let expected = match limits {
         [Limit::CallRate] => "exactly as many calls get through as the limit says, and no other tenant pays",
-        [_] => "exactly as many devices get in as the limit says, and no other tenant pays",
+        [Limit::DeviceLimit] => "exactly as many devices get in as the limit says, and no other tenant pays",
         _ => "exactly as much gets through as the limits say, and no other tenant pays",
     };
     let proof = Proof::of(expected).evidence(found.evidence);

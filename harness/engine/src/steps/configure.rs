@@ -1,4 +1,4 @@
-//! `configure`: a tenant's limits are changed.
+//! `configure`: a tenant's limits are changed, those of its endpoints too.
 
 use crate::actors::{self, Default};
 use crate::outcome::{Ending, Part, judge};
@@ -20,6 +20,15 @@ pub(crate) async fn configure(run: &Run, step: &Located<Configure>) -> Result<En
             return Ok(Ending::failed(format!(
                 "the platform said yes to other quotas, and `{tenant}` is told {told:?}, due {due:?}"
             )));
+        }
+        for (limit, due) in run.client_limits.get(&step.tenant.value).unwrap_or_default() {
+            let told = run.mender.client_limit(&tenant.id, limit).await?;
+            if told != Some(due) {
+                let tenant = &step.tenant.value;
+                return Ok(Ending::failed(format!(
+                    "the platform said yes to other quotas, and says {told:?} for {limit:?} of `{tenant}`, due {due}"
+                )));
+            }
         }
     }
     let Some(limit) = step.device_limit.as_ref().map(|limit| i64::from(limit.value)) else {

@@ -21,6 +21,7 @@ mod upload;
 mod wait;
 
 pub(crate) use deploy::artifact;
+pub(crate) use mqtt::Subscribed;
 
 use crate::outcome::Ending;
 use crate::run::{Result, Run, Stop};
@@ -67,7 +68,7 @@ pub(crate) async fn carry_out(run: &Run, step: &Located<Step>, gaps: &Gaps<'_>) 
         Step::Evacuate(step) => lobby::evacuate(run, step).await,
         Step::GrantTrust(step) => lobby::grant_trust(run, step).await,
         Step::RevokeTrust(step) => lobby::revoke_trust(run, step).await,
-        Step::Mqtt(step) => mqtt::mqtt(run, &step.value, gaps).await,
+        Step::Mqtt(step) => mqtt::mqtt(run, step, gaps).await,
         Step::Log(step) => {
             let text = gaps.text(&step.text);
             run.shared.emit("engine", run.place(step.span), What::Note { text: text.clone() });

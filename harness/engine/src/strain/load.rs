@@ -1,13 +1,17 @@
-//! A load: something is asked again and again, at a rate, whether the answers come or not.
+//! A load: something is asked again and again, at a rate, whether the answers come or not. What devices do that speak MQTT is in
+//! `things.rs`.
 
 use super::pace;
+use super::things::{Doing, Straining};
 use crate::run::{Result, Run, Stop};
 use fleetproof_claims::model::{Audience, Place as At};
+use fleetproof_devices as devices;
 use fleetproof_dialects::Request;
 use fleetproof_dialects::mender::{Door, Key, Mender, Session, fill, identity_text};
 use fleetproof_language::{Load, Rate};
 use fleetproof_world::{Clock, Stamp};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -91,13 +95,26 @@ struct Question {
 
 /// Puts a load on, and waits until the platform has heard of it. It stays on until its time is over, or it is dropped.
 pub(crate) async fn put_on(run: &Run, load: &Load, time: Duration) -> Result<Running> {
+    let (stop, heard) = (run.stop.child_token(), CancellationToken::new());
     let (what, tenants, questions) = match load {
         Load::Call(call) => {
             let (tenant, question) = called(run, &call.by, &call.operation).await?;
             let what = format!("{} asks for `{}` {} times", call.by.value, call.operation.value, call.rate.value);
             (what, [tenant].into(), vec![question])
         }
-        Load::Publish(_) | Load::Reconnect(_) => return Err(Stop::Broken("load".to_owned())),
+        Load::Publish(publish) => {
+            let devices = run.devices(&publish.devices);
+            let (topic, every) = (&publish.topic.value, publish.every.value);
+            let what = format!("{} devices publish to `{topic}` every {} ms", devices.len(), every.as_millis());
+            let size = usize::try_from(publish.size.value).unwrap_or(usize::MAX);
+            let load = devices::mqtt::Load { topic: format!("app/{{thing}}/{topic}"), every, size };
+            return by_devices(run, what, devices, Doing::Publish(Arc::new(load)), time).await;
+        }
+        Load::Reconnect(reconnect) => {
+            let devices = run.devices(&reconnect.devices);
+            let what = format!("{} devices reconnect, {} in all", devices.len(), reconnect.rate.value);
+            return by_devices(run, what, devices, Doing::Reconnect(reconnect.rate.value), time).await;
+        }
         Load::Knock(knock) => {
             let devices = run.devices(&knock.devices);
             let tenants = devices.iter().map(|device| run.tenant_of(*device)).collect();
@@ -105,7 +122,6 @@ pub(crate) async fn put_on(run: &Run, load: &Load, time: Duration) -> Result<Run
             (format!("{} devices knock, {} in all", devices.len(), knock.rate.value), tenants, questions)
         }
     };
-    let (stop, heard) = (run.stop.child_token(), CancellationToken::new());
     let asking = Asking {
         mender: run.mender.clone(),
         clock: run.world.clock.clone(),
@@ -115,6 +131,27 @@ pub(crate) async fn put_on(run: &Run, load: &Load, time: Duration) -> Result<Run
         heard: heard.clone(),
     };
     let running = Running { what, tenants, stop, heard, work: tokio::spawn(asking.on(time)) };
+    proven(run, running).await
+}
+
+/// The same where devices do it that speak MQTT.
+async fn by_devices(run: &Run, what: String, devices: Vec<u32>, doing: Doing, time: Duration) -> Result<Running> {
+    let (stop, heard) = (run.stop.child_token(), CancellationToken::new());
+    let tenants = devices.iter().map(|device| run.tenant_of(*device).to_owned()).collect();
+    let straining = Straining {
+        reins: run.fleet.reins(),
+        shared: run.shared.clone(),
+        clock: run.world.clock.clone(),
+        devices,
+        doing,
+        stop: stop.clone(),
+        heard: heard.clone(),
+    };
+    proven(run, Running { what, tenants, stop, heard, work: tokio::spawn(straining.on(time)) }).await
+}
+
+/// Waits until the platform has heard of a load.
+async fn proven(run: &Run, running: Running) -> Result<Running> {
     let deadline = run.deadline(PATIENCE);
     match run.world.clock.until(deadline, running.heard.cancelled()).await {
         Some(()) => Ok(running),

@@ -3,3 +3,4 @@
 pub(crate) mod load;
 pub(crate) mod meter;
 pub(crate) mod pace;
+mod things;

@@ -37,9 +37,17 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Listeners {
     /// By endpoint: what the application there shows, and how many connections it has.
-    applications: Kept<BTreeMap<String, (Introduced, usize)>>,
+    applications: Kept<BTreeMap<String, Application>>,
     /// Endpoint and device: heard already.
     heard: Kept<BTreeSet<(String, u32)>>,
+}
+
+/// The application of a tenant in one region.
+#[derive(Clone)]
+struct Application {
+    tenant: String,
+    shows: Introduced,
+    connections: u64,
 }
 
 impl Listeners {
@@ -66,42 +74,54 @@ impl Listeners {
         Ok(())
     }
 
-    /// What the application of a tenant shows, and how many connections it has had.
-    async fn application(&self, run: &Run, tenant: &str, place: &Place) -> Result<(Introduced, usize)> {
-        if !self.applications.contains_key(&place.endpoint) {
-            let admin = run.people.admin(tenant).await?;
-            let made = application(&run.mender, &admin, &place.region, &format!("{tenant}-application")).await?;
-            run.shared.declare_secret(made.key.reveal());
-            self.applications.insert(place.endpoint.clone(), (made, 0));
-        }
-        let counted = self.applications.change(|all| {
-            let (made, number) = all.get_mut(&place.endpoint)?;
-            *number += 1;
-            Some((made.clone(), *number))
-        });
-        counted.ok_or_else(|| Stop::Broken(format!("the application of `{tenant}` is gone")))
+    /// How many connections the application of `tenant` has had.
+    pub(crate) fn connections(&self, tenant: &str) -> u64 {
+        self.applications.read(|all| all.values().filter(|one| one.tenant == tenant).map(|one| one.connections).sum())
+    }
+
+    /// As whom, and where, an application of `tenant` connects.
+    pub(crate) async fn dial(&self, run: &Run, tenant: &str, name: &str) -> Result<Dial> {
+        let place = run.things.place(run, tenant).await?;
+        let made = self.introduced(run, tenant, &place).await?;
+        dial(&run.things, &made, name, &place.endpoint, &run.world)
     }
 
     /// The application of a tenant, connected once more: `what_for` stands in its name.
     pub(crate) async fn client(&self, run: &Run, tenant: &str, what_for: &str) -> Result<Client> {
-        let place = run.things.place(run, tenant).await?;
-        let (made, number) = self.application(run, tenant, &place).await?;
-        let name = format!("{tenant}-{what_for}-{number}");
-        let dial = dial(&run.things, &made, &name, &place.endpoint, &run.world)?;
+        let name = format!("{tenant}-{what_for}");
+        let dial = self.dial(run, tenant, &name).await?;
         let client = Client::connect(&run.world, &dial, &name).await;
         client.map_err(|error| Stop::Failed(format!("the application of `{tenant}` does not get in: {error}")))
     }
 
+    /// What the application of `tenant` shows; it is made known where it is not yet.
+    async fn introduced(&self, run: &Run, tenant: &str, place: &Place) -> Result<Introduced> {
+        if let Some(known) = self.applications.get(&place.endpoint) {
+            return Ok(known.shows);
+        }
+        let admin = run.people.admin(tenant).await?;
+        let shows = application(&run.mender, &admin, &place.region, &format!("{tenant}-application")).await?;
+        run.shared.declare_secret(shows.key.reveal());
+        let known = Application { tenant: tenant.to_owned(), shows: shows.clone(), connections: 0 };
+        self.applications.insert(place.endpoint.clone(), known);
+        Ok(shows)
+    }
+
     async fn open(&self, run: &Run, tenant: &str, place: &Place, devices: &[u32]) -> Result<()> {
-        let (made, number) = self.application(run, tenant, place).await?;
-        let name = format!("{tenant}-application-{}-{number}", place.region);
+        let made = self.introduced(run, tenant, place).await?;
+        let number = self.applications.change(|all| {
+            let known = all.get_mut(&place.endpoint)?;
+            known.connections += 1;
+            Some(known.connections)
+        });
+        let name = format!("{tenant}-application-{}-{}", place.region, number.unwrap_or_default());
         let listener = Listener {
             world: run.world.clone(),
             shared: run.shared.clone(),
             dial: dial(&run.things, &made, &name, &place.endpoint, &run.world)?,
             client: name,
             tenant: tenant.into(),
-            by_name: named(run, devices)?,
+            by_topic: devices.iter().filter_map(|device| Some((own_topic(run, *device)?, *device))).collect(),
         };
         let client = listener.connect().await;
         let client =
@@ -111,18 +131,18 @@ impl Listeners {
     }
 }
 
-/// Devices by what they call themselves.
-fn named(run: &Run, devices: &[u32]) -> Result<BTreeMap<String, u32>> {
-    let named = |device: &u32| Ok((run.things.identities.of(run, *device)?.name.to_string(), *device));
-    devices.iter().map(named).collect()
-}
-
 /// As whom an application connects.
 fn dial(things: &Things, made: &Introduced, name: &str, host: &str, world: &World) -> Result<Dial> {
     let (door, trusted) = things.door()?;
     let identity = Identity::from_pem(&made.certificate, made.key.reveal()).map_err(broken)?;
     let tls = TlsClient::trusting(&trusted, &world.clock).map_err(broken)?.presenting(&identity).map_err(broken)?;
     Ok(Dial { from: name.into(), door, host: host.to_owned(), tls })
+}
+
+/// Where a device says what it says by itself.
+fn own_topic(run: &Run, device: u32) -> Option<String> {
+    let (planned, shown) = (run.planned(device).ok()?, run.things.identities.of(run, device).ok()?);
+    Some(format!("app/{}/{}", shown.name, planned.publishes.as_ref()?.topic))
 }
 
 /// How many of the first of these devices one connection can hear.
@@ -143,7 +163,8 @@ struct Listener {
     dial: Dial,
     client: String,
     tenant: Arc<str>,
-    by_name: BTreeMap<String, u32>,
+    /// Where each device says what it says by itself. What it says beside that is not for this application.
+    by_topic: BTreeMap<String, u32>,
 }
 
 impl Listener {
@@ -155,8 +176,7 @@ impl Listener {
         if answer.session_present {
             return Ok(client);
         }
-        let filters: Vec<Subscription> =
-            self.by_name.keys().map(|device| at_least_once(&format!("app/{device}/#"))).collect();
+        let filters: Vec<Subscription> = self.by_topic.keys().map(|topic| at_least_once(topic)).collect();
         for filters in filters.chunks(FILTERS) {
             let codes = client.subscribe(filters.to_vec()).await?;
             if let Some(code) = codes.iter().find(|code| **code >= 0x80) {
@@ -195,7 +215,7 @@ impl Listener {
     fn take(&self, topic: &str, payload: &[u8]) {
         let thing = topic.split('/').nth(1).unwrap_or_default();
         let number = Message::read(payload).filter(|message| &*message.device == thing).map(|message| message.number);
-        match (self.by_name.get(thing), number) {
+        match (self.by_topic.get(topic), number) {
             (Some(device), Some(number)) => self.shared.arrived(&self.tenant, *device, number),
             // Nothing that a device says: an attempt of somebody's, which is judged where it was made.
             _ => {}

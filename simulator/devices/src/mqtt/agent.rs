@@ -1,6 +1,7 @@
 //! A thing's life: boot, dial, do what is heard, dial again.
 
 use super::config::ThingConfig;
+use super::errands::{Errands, Strain};
 use super::job::{Execution, Reason};
 use super::line::Line;
 use super::outbox::Outbox;
@@ -52,6 +53,8 @@ pub fn run_thing<B: Body, W: Witness>(
         tokens: 0,
         shadow_version: None,
         job: None,
+        strain: None,
+        errands: Errands::default(),
         payload: Bytes::new(),
         is_commanded: true,
         was_home: false,
@@ -113,6 +116,10 @@ pub(super) struct Thing<B, W> {
     pub shadow_version: Option<u64>,
     /// The job under way.
     pub job: Option<Box<Job>>,
+    /// What it says beside its plan.
+    pub strain: Option<Box<Strain>>,
+    /// What it was sent to do.
+    pub errands: Errands,
     /// What was fetched and is not written yet.
     pub payload: Bytes,
     /// Somebody may still give it orders.
@@ -138,12 +145,14 @@ pub(super) struct Heard {
     pub answer: Option<Box<Answer>>,
     /// SUBSCRIBE packets that are not answered.
     pub subscribing: u8,
+    /// It is in again: errands may wait.
+    pub errands: bool,
 }
 
 impl Heard {
     /// Whether there is anything to do.
     pub const fn is_something(&self) -> bool {
-        self.job || self.report || self.delta.is_some() || self.lobby.is_some()
+        self.job || self.report || self.errands || self.delta.is_some() || self.lobby.is_some()
     }
 }
 
@@ -221,10 +230,11 @@ impl<B: Body, W: Witness> Thing<B, W> {
     }
 
     async fn live(&mut self) -> Result<(), End> {
-        while self.orders.recv().await.ok_or(End::Dead)? != Order::Knock {}
+        while !matches!(self.orders.recv().await.ok_or(End::Dead)?, Order::Knock) {}
         self.world.clock.sleep(self.config.phase).await;
         Box::pin(self.start(Duration::ZERO)).await?;
         loop {
+            self.hear_orders().await?;
             if self.is_down {
                 let time = self.config.plan.boot_time;
                 Box::pin(self.start(time)).await?;
@@ -234,6 +244,8 @@ impl<B: Body, W: Witness> Thing<B, W> {
             } else if let Some(message) = self.heard.lobby.take() {
                 let next = self.whereabouts.told(*message);
                 Box::pin(self.go(next)).await;
+            } else if std::mem::take(&mut self.heard.errands) {
+                Box::pin(self.catch_up()).await;
             } else if std::mem::take(&mut self.heard.report) {
                 Box::pin(self.report()).await;
             } else if let Some(delta) = self.heard.delta.take() {
@@ -353,7 +365,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
             tokio::select! {
                 biased;
                 order = self.orders.recv(), if self.is_commanded => {
-                    let is_called = order == Some(Order::Knock);
+                    let is_called = matches!(order, Some(Order::Knock));
                     self.ordered(order).await?;
                     if is_called {
                         return Ok(());
@@ -364,11 +376,23 @@ impl<B: Body, W: Witness> Thing<B, W> {
         }
     }
 
+    /// Orders that came while it did something else: whoever has always something to do hears them too.
+    async fn hear_orders(&mut self) -> Result<(), End> {
+        while self.line.is_some() && !self.is_down {
+            let Ok(order) = self.orders.try_recv() else { break };
+            self.ordered(Some(order)).await?;
+        }
+        Ok(())
+    }
+
     /// An order while it lives.
     pub async fn ordered(&mut self, order: Option<Order>) -> Result<(), End> {
         match order {
             Some(Order::Knock) => {}
             Some(Order::Ping) => Box::pin(self.ping()).await,
+            Some(Order::Strain(load)) => self.strain(load),
+            Some(Order::Reconnect) => Box::pin(self.reconnect()).await,
+            Some(Order::Errand(errand)) => Box::pin(self.send_on(*errand)).await,
             None => self.is_commanded = false,
             Some(Order::Retire) => {
                 Box::pin(self.retire()).await;

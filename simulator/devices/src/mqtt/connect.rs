@@ -5,7 +5,7 @@ use super::line::Line;
 use super::outbox::Parcel;
 use super::topic::{fill, of_lobby, of_thing};
 use crate::body::Body;
-use crate::event::{Asked, DeviceEvent, Witness};
+use crate::event::{Asked, Delivery, DeviceEvent, Witness};
 use bytes::Bytes;
 use fleetproof_wire::mqtt::packet::{
     Connect, Disconnect, MessageProperties, Packet, Qos, Subscribe, Subscription, Version, Will,
@@ -55,6 +55,13 @@ impl<B: Body, W: Witness> Thing<B, W> {
         }
     }
 
+    /// Messages of a load that wait for an answer never get one.
+    fn forget_strain(&mut self) {
+        for _ in 0..self.outbox.strained() {
+            self.delivered(Delivery::StrainLost);
+        }
+    }
+
     /// A dial failed, or a connection did not hold.
     async fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
@@ -66,6 +73,8 @@ impl<B: Body, W: Witness> Thing<B, W> {
     pub async fn lost(&mut self, why: &str) {
         let now = self.world.clock.now();
         let endpoint = self.line.take().map_or_else(String::new, |line| line.endpoint.to_string());
+        self.forget_strain();
+        self.errands.lost(why);
         self.outbox.forget_requests();
         self.heard.subscribing = 0;
         self.times.pinged = None;
@@ -88,6 +97,9 @@ impl<B: Body, W: Witness> Thing<B, W> {
             // It leaves anyway.
             let _heard = self.world.clock.until(self.world.clock.now().after(self.config.plan.patience), said).await;
             self.saw(DeviceEvent::Disconnected { endpoint: line.endpoint.to_string(), why: "it left".into() });
+            self.forget_strain();
+            self.errands.lost("it left");
+            self.outbox.forget_requests();
         }
         self.heard.subscribing = 0;
         self.times.pinged = None;
@@ -199,6 +211,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
         }
         self.heard.job = self.config.plan.jobs;
         self.heard.report = self.config.plan.shadow;
+        self.heard.errands = true;
     }
 
     /// All that it subscribes to where it is.
@@ -217,6 +230,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
             let shadow = ["get/+", "update/accepted", "update/rejected", "update/delta"];
             filters.extend(shadow.map(|rest| once(of_thing(thing, &["shadow/", rest].concat()))));
         }
+        filters.extend(self.errands.filters.iter().cloned());
         filters.extend(plan.listens.iter().map(|(filter, qos)| Subscription::new(&fill(filter, thing), *qos)));
         filters
     }

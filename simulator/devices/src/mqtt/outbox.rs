@@ -18,6 +18,10 @@ pub(crate) enum Parcel {
     },
     /// Any other message of QoS 1.
     Message { topic: Arc<str>, payload: Bytes },
+    /// A message of a load, which is nobody's once it is lost.
+    Strain,
+    /// What it was sent to do.
+    Errand,
     /// Filters that were asked for: which of the device's SUBSCRIBE packets, and how often it was sent.
     Filters { part: u8, tries: u8 },
 }
@@ -63,7 +67,11 @@ impl Outbox {
 
     /// It is acknowledged. `None`: nothing of that kind waits under this id.
     pub fn take(&mut self, id: u16, is_filters: bool) -> Option<Pending> {
-        let fits = |pending: &Pending| matches!(pending.parcel, Parcel::Filters { .. }) == is_filters;
+        let fits = |pending: &Pending| match pending.parcel {
+            Parcel::Errand => true,
+            Parcel::Filters { .. } => is_filters,
+            _ => !is_filters,
+        };
         let at = self.pending.iter().position(|pending| pending.id == id && fits(pending))?;
         let taken = self.pending.remove(at);
         if self.pending.is_empty() {
@@ -95,9 +103,15 @@ impl Outbox {
         }
     }
 
+    /// How many messages of a load wait.
+    pub fn strained(&self) -> usize {
+        self.pending.iter().filter(|pending| pending.parcel == Parcel::Strain).count()
+    }
+
     /// Forgets messages that are not numbered: answers to them are waited for no more.
     pub fn forget_requests(&mut self) {
-        self.pending.retain(|pending| !matches!(pending.parcel, Parcel::Message { .. }));
+        self.pending
+            .retain(|pending| !matches!(pending.parcel, Parcel::Message { .. } | Parcel::Strain | Parcel::Errand));
         if self.pending.is_empty() {
             self.pending = Vec::new();
         }

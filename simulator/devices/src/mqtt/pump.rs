@@ -76,7 +76,8 @@ impl<B: Body, W: Witness> Thing<B, W> {
         let waits = self.outbox.oldest().map(|pending| pending.sent.after(patience));
         let says = self.says().then(|| self.schedules.iter().map(|schedule| schedule.next).min()).flatten();
         let again = self.times.subscribe_again.map(|(at, _)| at);
-        [keep_alive, waits, says, again, self.times.announce].into_iter().flatten().min()
+        let strains = self.strain.as_ref().filter(|_| self.says()).map(|strain| strain.next);
+        [keep_alive, waits, says, strains, again, self.times.announce].into_iter().flatten().min()
     }
 
     /// Gives a sign of life now, where it is at home and none is on its way.
@@ -95,7 +96,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
     }
 
     /// Whether it says what its plan says: at home, once it has been let in.
-    fn says(&self) -> bool {
+    pub fn says(&self) -> bool {
         !self.whereabouts.is_at_lobby() && self.heard.subscribing == 0
     }
 
@@ -113,6 +114,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
                     self.subscribe(part, tries + 1)?;
                 }
                 Parcel::Filters { .. } => return Err("no SUBACK".into()),
+                Parcel::Errand => return Err("no answer".into()),
                 _ => return Err("no PUBACK".into()),
             }
         }
@@ -135,6 +137,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
                     self.say(slot)?;
                 }
             }
+            self.say_strain(now)?;
         }
         let keep_alive = Duration::from_millis(self.times.keep_alive_ms.into());
         if !keep_alive.is_zero() && self.times.pinged.is_none() && self.times.sent.after(keep_alive) <= now {
@@ -219,14 +222,17 @@ impl<B: Body, W: Witness> Thing<B, W> {
                 }
             }
             Packet::SubAck(acks) => {
-                if let Some(Pending { parcel: Parcel::Filters { part, .. }, .. }) =
-                    self.outbox.take(acks.packet_id, true)
-                {
-                    self.subscribed(part, &acks.codes);
+                match self.outbox.take(acks.packet_id, true) {
+                    Some(Pending { parcel: Parcel::Filters { part, .. }, .. }) => self.subscribed(part, &acks.codes),
+                    Some(Pending { parcel: Parcel::Errand, id, .. }) => {
+                        self.errands.answered(id, acks.codes.first().copied().unwrap_or(0x80));
+                    }
+                    _ => {}
                 }
                 Ok(())
             }
             Packet::PingResp => {
+                self.errands.dealt_with();
                 if let Some(asked) = self.times.pinged.take() {
                     self.saw(DeviceEvent::Answered { asked: asked.micros() });
                 }
@@ -239,8 +245,12 @@ impl<B: Body, W: Witness> Thing<B, W> {
 
     fn acknowledged(&mut self, ack: &Ack) {
         let Some(pending) = self.outbox.take(ack.packet_id, false) else { return };
-        if let Parcel::Numbered { number, .. } = pending.parcel {
-            let took = self.world.clock.now().since(pending.first).as_micros().try_into().unwrap_or(u64::MAX);
+        let took = self.world.clock.now().since(pending.first).as_micros().try_into().unwrap_or(u64::MAX);
+        if pending.parcel == Parcel::Errand {
+            self.errands.answered(ack.packet_id, ack.code);
+        } else if pending.parcel == Parcel::Strain {
+            self.delivered(Delivery::StrainAnswered { code: ack.code, took });
+        } else if let Parcel::Numbered { number, .. } = pending.parcel {
             let what = if ack.code < 0x80 {
                 Delivery::Acknowledged { number, took }
             } else {
@@ -251,6 +261,10 @@ impl<B: Body, W: Witness> Thing<B, W> {
     }
 
     fn arrived(&mut self, publish: &Publish) {
+        if !self.errands.filters.is_empty() {
+            let (now, index) = (self.world.clock.now(), self.config.index);
+            self.witness.heard(now, index, &publish.topic, &publish.payload);
+        }
         match Arrival::of(&publish.topic, &self.config.name) {
             Arrival::Lobby => {
                 if let Some(message) = LobbyMessage::read(&publish.payload) {

@@ -44,6 +44,8 @@ pub struct Script {
     pub loses: Vec<u64>,
     /// The job that is there.
     pub job: Option<ScriptedJob>,
+    /// Nobody is answered who asks for a job.
+    pub ignores_jobs: bool,
     /// How often it says that the shadow has another version.
     pub conflicts: usize,
     /// What the shadow wants its thing's interval to be.
@@ -281,6 +283,10 @@ impl Endpoint {
         if publish.qos == Qos::AtLeastOnce {
             answers.push(Packet::PubAck(Ack::of(publish.packet_id)));
         }
+        if topic.starts_with("app/") {
+            self.note(format!("{topic} beside its plan: {} bytes", publish.payload.len()));
+            return answers;
+        }
         let said: Value = serde_json::from_slice(&publish.payload).unwrap();
         if topic == "$aws/rules/lobby" {
             self.note(format!("announced {} {}", said["state"].as_str().unwrap(), said["iotep"].as_str().unwrap()));
@@ -313,6 +319,7 @@ impl Endpoint {
     fn service(&self, rest: &str, said: &Value) -> Option<(bool, Value)> {
         let mut script = self.script.lock().unwrap();
         match rest {
+            "jobs/start-next" if script.ignores_jobs => None,
             "shadow/update" => {
                 let mut version = self.shadow_version.lock().unwrap();
                 if let Some(left) = script.conflicts.checked_sub(1) {
@@ -434,6 +441,8 @@ pub async fn serve_files(world: &World, name: &str, files: BTreeMap<String, Byte
 pub struct Watched {
     pub events: Arc<Mutex<Vec<(Stamp, DeviceEvent)>>>,
     pub deliveries: Arc<Mutex<Vec<Delivery>>>,
+    /// Topic and text of what it heard since it was told to listen.
+    pub heard: Arc<Mutex<Vec<String>>>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -441,6 +450,10 @@ impl Witness for Watched {
     fn saw(&mut self, at: Stamp, device: u32, what: DeviceEvent) {
         assert_eq!(device, 7);
         self.events.lock().unwrap().push((at, what));
+    }
+
+    fn heard(&mut self, _: Stamp, _: u32, topic: &str, payload: &[u8]) {
+        self.heard.lock().unwrap().push(format!("{topic}: {}", String::from_utf8_lossy(payload)));
     }
 
     fn delivered(&mut self, _: Stamp, _: u32, what: Delivery) {

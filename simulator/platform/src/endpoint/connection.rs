@@ -5,6 +5,7 @@ use crate::ids::hex;
 use crate::lobby::{self, Admission};
 use crate::platform::Platform;
 use crate::registry::{Endpoint, JustInTime};
+use crate::service::costs;
 use bytes::BytesMut;
 use fleetproof_dataplane::broker::{AccountId, ConnectionId, Notice, Reason};
 use fleetproof_wire::mqtt::packet::code;
@@ -53,8 +54,9 @@ pub(super) async fn converse(
     if let Some(limit) = connect.maximum_packet_size {
         line.codec.set_peer_limit(limit);
     }
+    app.floor().at_the_broker(&endpoint.tenant, costs::CONNECT).await;
     plane.with(app, |broker, now| broker.connect(now, id, account, &certificate, Some(source), *connect));
-    if let Some((why, code)) = line.speak(app, plane, id, &signal, stop).await {
+    if let Some((why, code)) = line.speak((app, plane, &endpoint.tenant), id, &signal, stop).await {
         plane.lose(app, id, why, code);
     }
     line.say_goodbye(app, plane, id).await;
@@ -172,8 +174,7 @@ impl Line {
     /// Passes packets both ways until the end; why it came, unless the broker knows, who ended it.
     async fn speak(
         &mut self,
-        app: &Platform,
-        plane: &DataPlane,
+        (app, plane, tenant): (&Platform, &DataPlane, &str),
         id: ConnectionId,
         signal: &Signal,
         stop: &CancellationToken,
@@ -205,6 +206,8 @@ impl Line {
                 () = app.clock().sleep(pause), if !pause.is_zero() => not_before = 0,
                 heard = self.hear(), if pause.is_zero() => match heard {
                     Heard::Packet(packet) => {
+                        let cost = if matches!(packet, Packet::Publish(_)) { costs::PUBLISH } else { costs::PACKET };
+                        app.floor().at_the_broker(tenant, cost).await;
                         not_before = plane.with(app, |broker, now| broker.receive(now, id, packet));
                     }
                     Heard::Nothing => return Some((Reason::ConnectionLost, 0)),

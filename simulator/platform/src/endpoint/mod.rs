@@ -2,7 +2,7 @@
 //!
 //! The decisions are those of [`fleetproof_dataplane::broker`]; here they meet streams, the clock and the tables. `plane` is
 //! the broker and what it needs to know (accounts, certificates), `door` takes in what the network brings, `connection`
-//! is one client, `worker` is what a request to a service of an account comes to.
+//! is one client, `worker` is what a request to a service of an account comes to, `limits` is how much an account may.
 //!
 //! A client reaches an account in one of two ways: on the shared door by the host that it names in its handshake, and at a
 //! door of the account's own, whatever it calls it (clients of a machine that has no other name than `localhost`).
@@ -12,12 +12,16 @@
 
 mod connection;
 mod door;
+mod limits;
 mod plane;
 mod worker;
 
+pub(crate) use limits::{ClientLimits, read as read_limits, write as write_limits};
 pub(crate) use plane::DataPlane;
 pub(crate) use worker::Said;
 
+use crate::broker_defects;
+use crate::defects::DefectId;
 use crate::platform::{Platform, PlatformError};
 use crate::registry::Endpoint;
 use fleetproof_dataplane::broker::{Quotas, Usage};
@@ -47,7 +51,15 @@ impl Platform {
         door::open(self, clients, Some(endpoint), stop).await;
     }
 
-    /// Other quotas for the data plane of an account in a region, from now on.
+    /// What clients of a tenant may was set: it is in force at once, in all regions of its account.
+    pub(crate) fn limits_changed(&self, tenant: &str, limits: &ClientLimits) {
+        let everybody = self.defect(DefectId::ClientLimitsForAll);
+        let quotas = broker_defects::told(self, limits.quotas());
+        self.data_plane().limit(self, tenant, &quotas, everybody);
+    }
+
+    /// Other quotas for the data plane of an account in a region, until the process ends: for tests of what the operator
+    /// cannot set.
     ///
     /// # Errors
     /// The database.

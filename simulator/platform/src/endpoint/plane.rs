@@ -1,5 +1,6 @@
 //! The broker, and what it has to know: which accounts there are, and which certificates may do what.
 
+use super::limits;
 use super::worker::{self, Addressee, Work};
 use crate::jobs;
 use crate::lobby;
@@ -83,6 +84,13 @@ impl Signal {
 }
 
 impl DataPlane {
+    /// A data plane without accounts, whose broker has this defect or none.
+    pub(crate) fn new(defect: Option<broker::Defect>) -> Self {
+        let plane = Self::default();
+        plane.state().broker = Broker::new(defect);
+        plane
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // The broker's calls do not stop half-way: whoever panicked did so with what it got from one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -178,12 +186,18 @@ impl DataPlane {
     /// The database.
     pub(crate) async fn open(&self, app: &Platform, endpoint: &Endpoint) -> Result<AccountId, PlatformError> {
         let place = (endpoint.tenant.clone(), endpoint.region.clone());
+        if let Some(seat) = self.state().seats.get(&place) {
+            return Ok(seat.id);
+        }
+        // Who sets limits meanwhile finds the account, or has set them before they are read.
+        let _alone = self.telling.lock().await;
+        let quotas = limits::quotas_of(app, &endpoint.tenant).await?;
         let mut state = self.state();
         if let Some(seat) = state.seats.get(&place) {
             return Ok(seat.id);
         }
         let home = Home { region: endpoint.region.as_str().into(), account: endpoint.account.as_str().into() };
-        let id = state.broker.add_account(app.now_ms() * 1_000, home, Quotas::default());
+        let id = state.broker.add_account(app.now_ms() * 1_000, home, quotas);
         let (work, waiting) = mpsc::channel(WAITING);
         state.seats.insert(place.clone(), Seat { id, known: BTreeSet::new(), work });
         state.places.insert(id, place);
@@ -203,6 +217,20 @@ impl DataPlane {
             kept.any(|kept| kept.topic.contains(word) || kept.payload.windows(bytes.len().max(1)).any(|part| part == bytes))
         };
         state.seats.iter().filter(|(_, seat)| has(seat.id)).map(|((_, region), _)| region.clone()).collect()
+    }
+
+    /// Other quotas for a tenant's account, in all regions where it was opened.
+    pub(super) fn limit(&self, app: &Platform, tenant: &str, quotas: &Quotas, everybody: bool) {
+        let ids: Vec<AccountId> = {
+            let state = self.state();
+            let is_its = |place: &Place| everybody || place.0 == tenant;
+            state.seats.iter().filter(|(place, _)| is_its(place)).map(|(_, seat)| seat.id).collect()
+        };
+        self.with(app, |broker, _| {
+            for id in ids {
+                broker.set_quotas(id, quotas.clone());
+            }
+        });
     }
 
     /// Sees to it that the broker knows a certificate as the registry has it now. Gives what the registry has.

@@ -12,6 +12,18 @@ pub(crate) const GATEWAY_WORKERS: usize = 6;
 /// How many transactions the database begins or ends at the same time.
 pub(crate) const DATABASE_WORKERS: usize = 6;
 
+/// How many packets of clients the broker works on at the same time.
+pub(crate) const BROKER_WORKERS: usize = 2;
+
+/// µs: a client says CONNECT, and is judged.
+pub(crate) const CONNECT: u64 = 1_500;
+
+/// µs: a client says something, and it is brought to those who listen.
+pub(crate) const PUBLISH: u64 = 600;
+
+/// µs: any other packet of a client.
+pub(crate) const PACKET: u64 = 100;
+
 /// µs: to read a request and see whose it is.
 pub(crate) const DOOR: u64 = 150;
 

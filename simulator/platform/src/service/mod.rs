@@ -8,7 +8,7 @@
 //! [`throttle`] counts calls against a tenant's own quota, in a [`bucket`].
 
 mod bucket;
-mod costs;
+pub(crate) mod costs;
 mod line;
 mod modelled;
 mod slots;
@@ -71,12 +71,13 @@ pub(crate) struct Floor {
     /// The tenants whose tokens devices have shown, by token.
     tenants: Mutex<BTreeMap<String, String>>,
     is_fair: bool,
+    is_fair_at_the_broker: bool,
 }
 
 #[derive(Debug)]
 enum Work {
     Free,
-    Modelled { gateway: Part, database: Part },
+    Modelled { gateway: Part, database: Part, broker: Part },
     Slots(Slots),
 }
 
@@ -103,17 +104,22 @@ fn refuse_later(retry_after: Option<u64>) -> bool {
 impl Floor {
     pub(crate) fn new(settings: &Settings) -> Self {
         let clock = settings.world.clock.clone();
-        let is_fair = !cfg!(feature = "seeded-defects") || settings.defect != Some(DefectId::OneLineForAll);
+        let is_sound = |defect| !cfg!(feature = "seeded-defects") || settings.defect != Some(defect);
+        let (is_fair, is_fair_at_the_broker) =
+            (is_sound(DefectId::OneLineForAll), is_sound(DefectId::OneLineAtTheBroker));
         let most = |workers| if is_fair { most_of(workers) } else { workers };
         let part = |workers| Part::new(&clock, workers, most(workers));
+        let at_the_broker = if is_fair_at_the_broker { most_of(costs::BROKER_WORKERS) } else { costs::BROKER_WORKERS };
         let work = match settings.service {
             Service::Free => Work::Free,
-            Service::Modelled => {
-                Work::Modelled { gateway: part(costs::GATEWAY_WORKERS), database: part(costs::DATABASE_WORKERS) }
-            }
+            Service::Modelled => Work::Modelled {
+                gateway: part(costs::GATEWAY_WORKERS),
+                database: part(costs::DATABASE_WORKERS),
+                broker: Part::new(&clock, costs::BROKER_WORKERS, at_the_broker),
+            },
             Service::Slots => Work::Slots(Slots::new(SLOTS, most(SLOTS))),
         };
-        Self { work, clock, tenants: Mutex::default(), is_fair }
+        Self { work, clock, tenants: Mutex::default(), is_fair, is_fair_at_the_broker }
     }
 
     /// Before a transaction begins.
@@ -138,6 +144,15 @@ impl Floor {
     pub(crate) async fn carry_out(&self, method: &Method, path: &str) {
         if let Work::Modelled { gateway, .. } = &self.work {
             spend(gateway, Kind::of(method, path).cost()).await;
+        }
+    }
+
+    /// What a packet of a tenant's client asks of the broker, in virtual time with a model; the clock shows it, to its grain. What
+    /// the broker sends costs nothing.
+    pub(crate) async fn at_the_broker(&self, tenant: &str, cost: u64) {
+        if let Work::Modelled { broker, .. } = &self.work {
+            let asker = if self.is_fair_at_the_broker { Asker::Tenant(tenant.to_owned()) } else { Asker::Anybody };
+            broker.serve(&asker, cost, self.clock.now().micros()).await;
         }
     }
 

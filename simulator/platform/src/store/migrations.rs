@@ -16,6 +16,7 @@ const STEPS: &[(i64, &str)] = &[
     (7, include_str!("migrations/007_jobs.sql")),
     (8, include_str!("migrations/008_lobby.sql")),
     (9, include_str!("migrations/009_provisioning.sql")),
+    (10, include_str!("migrations/010_client_limits.sql")),
 ];
 
 /// Whose words to use.

@@ -4,6 +4,7 @@ mod access_tokens;
 mod accounts;
 mod assignment;
 mod audit_log;
+mod client_limits;
 mod founding;
 mod limits;
 mod operator;
@@ -35,5 +36,5 @@ pub(crate) fn gateway() -> OpenApiRouter<Platform> {
 
 /// What the operator reaches.
 pub(crate) fn operator_door() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().merge(operator::operations())
+    OpenApiRouter::new().merge(operator::operations()).merge(client_limits::operations())
 }

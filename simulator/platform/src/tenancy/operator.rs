@@ -32,12 +32,17 @@ pub(super) fn operations() -> OpenApiRouter<Platform> {
         .routes(routes!(show_storage_limit, set_storage_limit))
 }
 
-async fn known(tx: &mut Transaction, id: &str) -> Answer<Row> {
+pub(super) async fn known(tx: &mut Transaction, id: &str) -> Answer<Row> {
     tenant_row(tx, id).await?.ok_or_else(|| Refusal::not_found("tenant not found"))
 }
 
 /// Writes what the operator did to a tenant into the log of its provider, or into its own when it has none.
-async fn audit(app: &Platform, tx: &mut Transaction, tenant: &Row, change: String) -> Result<(), StoreError> {
+pub(super) async fn audit(
+    app: &Platform,
+    tx: &mut Transaction,
+    tenant: &Row,
+    change: String,
+) -> Result<(), StoreError> {
     let (id, name, parent) = (tenant.text("id")?, tenant.text("name")?, tenant.maybe_text("parent_id")?);
     let object = match &parent {
         Some(parent) => Object::child(&id, &name, parent),

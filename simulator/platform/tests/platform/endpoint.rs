@@ -367,3 +367,79 @@ fn a_connection_is_ended_by_its_accounts_people_and_by_nobody_else() {
         assert_eq!(harbour.connect(&pump, &acme.host, "pump").await.unwrap().1, 0);
     });
 }
+
+fn limits_of(owner: &Owner) -> String {
+    format!("/api/internal/v1/iot/tenants/{}/limits", owner.id)
+}
+
+/// How many of so many clients are let in, all of them at once there.
+async fn let_in(harbour: &Harbour, owner: &Owner, identity: &Identity, clients: usize) -> Vec<u8> {
+    let (mut lines, mut codes) = (Vec::new(), Vec::new());
+    for number in 0..clients {
+        let (line, code) = harbour.connect(identity, &owner.host, &format!("client-{number}")).await.unwrap();
+        lines.push(line);
+        codes.push(code);
+    }
+    codes
+}
+
+/// A certificate whose clients may do anything in the account.
+async fn application(stage: &Stage, owner: &Owner, name: &str) -> Identity {
+    let identity = device(stage, name, (-1, 300));
+    let pem = json!({ "certificatePem": identity.chain().leaf_pem(), "status": "ACTIVE" });
+    let made = good(&owner.by, "POST", "certificate/register-no-ca", &pem).await;
+    let all = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "iot:*", "Resource": "arn:aws:iot:*:*:*" } ] });
+    good(&owner.by, "POST", "policies/all", &json!({ "policyDocument": all.to_string() })).await;
+    good(&owner.by, "PUT", "target-policies/all", &json!({ "target": text(&made["certificateArn"]) })).await;
+    identity
+}
+
+#[test]
+fn the_operator_limits_the_clients_of_one_tenant_at_once() {
+    with_platform(None, async |stage| {
+        let harbour = Harbour::open(&stage).await;
+        let (acme, globex) = (owner(&stage, "acme").await, owner(&stage, "globex").await);
+        let (hers, his) = (application(&stage, &acme, "hers").await, application(&stage, &globex, "his").await);
+        let operator = stage.operator();
+        // Before anybody ever connected, and afterwards.
+        let put = operator.put(&limits_of(&acme), &json!({ "connections": 2 })).await;
+        assert_eq!(put.status, 204, "{}", put.text());
+        assert_eq!(let_in(&harbour, &acme, &hers, 3).await, [0, 0, 0x97]);
+        stage.world.clock.sleep(Duration::from_secs(2)).await;
+        let put = operator.put(&limits_of(&acme), &json!({ "connections": 3, "payload_bytes": 10 })).await;
+        assert_eq!(put.status, 204, "{}", put.text());
+        assert_eq!(let_in(&harbour, &acme, &hers, 4).await, [0, 0, 0, 0x97]);
+        assert_eq!(let_in(&harbour, &globex, &his, 4).await, [0; 4], "another tenant has its own");
+        let shown = operator.get(&limits_of(&acme)).await.json();
+        assert_eq!(
+            (&shown["connections"], &shown["payload_bytes"], &shown["topic_levels"]),
+            (&json!(3), &json!(10), &json!(8))
+        );
+        let log = acme.by.get("/api/management/v1/auditlogs/logs?per_page=1").await.json();
+        assert!(
+            log[0]["change"].as_str().unwrap().contains("client_limits: {\"connections\":3,\"payload_bytes\":10}"),
+            "{log}"
+        );
+    });
+}
+
+#[test]
+fn nobody_else_limits_anybody_and_nothing_else_is_a_limit() {
+    with_platform(None, async |stage| {
+        let acme = owner(&stage, "acme").await;
+        let put = json!({ "connections": 1_000 });
+        let (door, anybody) = (limits_of(&acme), Caller::new(&stage.door, None));
+        assert_eq!(anybody.put(&door, &put).await.status, 401);
+        assert_eq!(anybody.get(&door).await.status, 401);
+        assert_eq!(acme.by.put(&door, &put).await.status, 404, "people have another door");
+        let operator = stage.operator();
+        for none in [json!({ "connections": -1 }), json!({ "topic_levels": 0 }), json!({ "hats": 1 })] {
+            let told = operator.put(&door, &none).await;
+            assert!([400, 422].contains(&told.status), "{none}: {}", told.text());
+        }
+        let unknown = operator.put("/api/internal/v1/iot/tenants/nobody/limits", &put).await;
+        assert_eq!(unknown.status, 404);
+        assert_eq!(operator.get(&door).await.json()["connections"], 500_000);
+    });
+}
