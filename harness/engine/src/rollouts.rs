@@ -68,8 +68,7 @@ impl Whose {
     ) -> Result<BTreeMap<u32, Part>> {
         let mine = devices.iter().copied().filter(|device| self.has(run, *device));
         if self.speaks == Protocol::Mender {
-            let known: BTreeMap<String, u32> =
-                mine.filter_map(|device| Some((run.id_of(device)?, device))).collect();
+            let known: BTreeMap<String, u32> = mine.filter_map(|device| Some((run.id_of(device)?, device))).collect();
             let rows = run.mender.deployment_devices(by, id).await?;
             let part = |row: fleetproof_dialects::mender::updates::DeviceDeployment| {
                 let device = *known.get(&row.device_id)?;

@@ -141,7 +141,8 @@ pub(crate) fn asked_for(run: &Run, name: &str) -> AskedFor {
     let password = Password(run.people.password(&admin));
     let declared = run.plan.scenario.platform.tenants.get(name);
     let regions = declared.map(|tenant| tenant.regions.iter().map(|region| region.value.clone()).collect());
-    let vended = run.lobby.organisation.read(Clone::clone).map(|organisation| (organisation, regions.unwrap_or_default()));
+    let vended =
+        run.lobby.organisation.read(Clone::clone).map(|organisation| (organisation, regions.unwrap_or_default()));
     AskedFor { name: name.to_owned(), admin, password, limit, vended }
 }
 
@@ -152,8 +153,7 @@ async fn trust_as_declared(run: &Run, name: &str) -> Result<()> {
         return Ok(());
     }
     let (by, admin) = (run.people.admin(Run::PROVIDER).await?, run.people.admin(name).await?);
-    let (account, place) =
-        (organisation::own_account(&run.mender, &admin).await?, run.things.place(run, name).await?);
+    let (account, place) = (organisation::own_account(&run.mender, &admin).await?, run.things.place(run, name).await?);
     Ok(organisation::set_trust(&run.mender, &by, &account, &place.region, false).await?)
 }
 

@@ -120,10 +120,8 @@ fn organised(scenario: Arc<Scenario>) -> Arc<Scenario> {
         return scenario;
     }
     let here = |value| Located { value, span: Span::default() };
-    let provider = Provider {
-        device_limit: Located { value: OPERATED, span: Span::default() },
-        admin: here(OPERATOR.to_owned()),
-    };
+    let provider =
+        Provider { device_limit: Located { value: OPERATED, span: Span::default() }, admin: here(OPERATOR.to_owned()) };
     let mut operated = (*scenario).clone();
     operated.platform.provider = Some(Located { value: provider, span: Span::default() });
     Arc::new(operated)

@@ -3,7 +3,7 @@
 //! Each is a mistake that such platforms have had. Without the cargo feature `seeded-defects` none can be planted,
 //! and the compiler leaves their code out. A place that misbehaves asks `app.defect(DefectId::X)`.
 
-use crate::broker_defects;
+use crate::{broker_defects, job_defects};
 
 /// Which defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -286,6 +286,12 @@ pub enum DefectId {
     OneLineAtTheBroker,
     /// One of the broker's own.
     Broker(fleetproof_dataplane::broker::Defect),
+    /// One of the jobs' own.
+    Jobs(fleetproof_dataplane::jobs::Defect),
+    /// A thing that is made in one region is written into all of them.
+    ThingsInEveryRegion,
+    /// The shadows of all regions are kept in the platform's first.
+    ShadowsInOneRegion,
 }
 
 /// A defect, as the catalogue tells it.
@@ -521,7 +527,7 @@ catalogue! {
         "A certificate gets in with an authority that another account registered.";
     TransferTakenByAnybody "transfer-taken-by-anybody" "P12" isolation:
         "A certificate that was offered to one account can be taken by another.";
-    ChangeNotTold "change-not-told" "P12" access:
+    ChangeNotTold "change-not-told" "A7" revoke:
         "The broker is not told of changes: a revoked certificate stays connected.";
 }
 
@@ -547,7 +553,7 @@ catalogue! {
         "All accounts have the same external id.";
     MissingExternalIdAccepted "missing-external-id-accepted" "A8" isolation:
         "Who shows no external id is let into an account.";
-    RevokedTrustStillGood "revoked-trust-still-good" "A8" revoke:
+    RevokedTrustStillGood "revoked-trust-still-good" "A8" claim:
         "The lobby acts in an account after its role was withdrawn.";
     CentralLogReadByTenants "central-log-read-by-tenants" "A9" audit:
         "A tenant reads the central log.";
@@ -555,25 +561,25 @@ catalogue! {
 
 catalogue! {
     LOBBY:
-    LobbySecondClaimWins "lobby-second-claim-wins" "A5" isolation:
+    LobbySecondClaimWins "lobby-second-claim-wins" "A5" claim:
         "A claim of a bound device moves it to whoever claims it.";
     LobbyClaimWithoutProof "lobby-claim-without-proof" "A5" isolation:
         "A device can be claimed with nothing but its fingerprint.";
-    LobbyReleaseByStranger "lobby-release-by-stranger" "A5" isolation:
+    LobbyReleaseByStranger "lobby-release-by-stranger" "A6" release:
         "Anybody can release a device.";
     LobbyAnnounceOverridesCertid "lobby-announce-overrides-certid" "A5" isolation:
         "`certid` in an announce says whose row of the ledger is written.";
-    LobbyAuthorityIgnored "lobby-authority-ignored" "A5" isolation:
+    LobbyAuthorityIgnored "lobby-authority-ignored" "A7" claim:
         "A device of one tenant's authority can be claimed by another tenant.";
-    LobbyOldTenantNotCleaned "lobby-old-tenant-not-cleaned" "A5" isolation:
+    LobbyOldTenantNotCleaned "lobby-old-tenant-not-cleaned" "A6" forgotten:
         "A release leaves everything in the old tenant's account as it was.";
-    LobbyRetryForgotten "lobby-retry-forgotten" "A5" onboarded:
+    LobbyRetryForgotten "lobby-retry-forgotten" "A8" bound:
         "A device that waits for trust waits for ever.";
     LobbyStaleEndpointTold "lobby-stale-endpoint-told" "A5" isolation:
         "A device that was claimed again is told its old endpoint until the new one is known.";
-    LobbyFingerprintToEveryone "lobby-fingerprint-to-everyone" "A5" isolation:
+    LobbyFingerprintToEveryone "lobby-fingerprint-to-everyone" "A5" in_lobby:
         "Every tenant sees every device of the ledger, fingerprints included.";
-    LobbyCompareAndSetLost "lobby-compare-and-set-lost" "A5" isolation:
+    LobbyCompareAndSetLost "lobby-compare-and-set-lost" "A5" owned_once:
         "Of two claims in the same moment both are told that they won.";
     LobbyLabelNeverSpent "lobby-label-never-spent" "A5" isolation:
         "The label of a device that was released is good for its next owner too.";
@@ -581,9 +587,9 @@ catalogue! {
         "Any tenant can send a device back to the lobby.";
     LobbyLoserNotTold "lobby-loser-not-told" "A5" audit:
         "Who waited for a device that another got is not told.";
-    LobbyTrustsAnybody "lobby-trusts-anybody" "A5" access:
+    LobbyTrustsAnybody "lobby-trusts-anybody" "A7" knock:
         "The lobby lets in whoever has a certificate, whoever signed it.";
-    LobbyLetsExpiredIn "lobby-lets-expired-in" "A5" access:
+    LobbyLetsExpiredIn "lobby-lets-expired-in" "A7" knock:
         "The lobby lets in a certificate that has expired.";
 }
 
@@ -606,6 +612,25 @@ pub fn lobby() -> &'static [Defect] {
     LOBBY
 }
 
+/// Those of the account, the organisation and the lobby that scenarios find.
+pub fn found() -> impl Iterator<Item = &'static Defect> {
+    const FOUND: &[&str] = &[
+        "change-not-told",
+        "lobby-authority-ignored",
+        "lobby-compare-and-set-lost",
+        "lobby-fingerprint-to-everyone",
+        "lobby-lets-expired-in",
+        "lobby-old-tenant-not-cleaned",
+        "lobby-release-by-stranger",
+        "lobby-retry-forgotten",
+        "lobby-second-claim-wins",
+        "lobby-trusts-anybody",
+        "revoked-trust-still-good",
+    ];
+    let all = ACCOUNT_DEFECTS.iter().chain(ORGANISATION).chain(LOBBY);
+    all.filter(|defect| FOUND.contains(&defect.name))
+}
+
 /// All of them but those of the account's, the organisation's and the lobby's interfaces.
 #[must_use]
 pub fn catalogue() -> &'static [Defect] {
@@ -617,7 +642,7 @@ pub fn catalogue() -> &'static [Defect] {
 pub fn find(name: &str) -> Option<&'static Defect> {
     let broker = broker_defects::limits().iter().chain(broker_defects::messages());
     let others = ACCOUNT_DEFECTS.iter().chain(ORGANISATION).chain(LOBBY);
-    CATALOGUE.iter().chain(others).chain(broker).find(|defect| defect.name == name)
+    CATALOGUE.iter().chain(others).chain(broker).chain(job_defects::jobs()).find(|defect| defect.name == name)
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ pub async fn introduce(mender: &Mender, by: &Session, region: &str, thing: &str)
 pub async fn application(mender: &Mender, by: &Session, region: &str, name: &str) -> Result<Introduced> {
     let (made, arn) = certified(mender, by, region, name).await?;
     let home = arn.rsplit_once(':').map_or(arn.as_str(), |(home, _)| home);
-    let attributes = json!({ "ForAnyValue:StringEquals": { "iot:ConnectAttributes": ["PersistentConnect", "LastWill"] } });
+    let attributes =
+        json!({ "ForAnyValue:StringEquals": { "iot:ConnectAttributes": ["PersistentConnect", "LastWill"] } });
     let all = json!({ "Version": "2012-10-17", "Statement": [
         { "Effect": "Allow", "Action": "iot:*", "Resource": format!("{home}:*") },
         // A session that lasts, and a will, must be granted by name.

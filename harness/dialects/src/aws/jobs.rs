@@ -70,7 +70,8 @@ impl JobSpec {
             let rollout = match self.grows {
                 None => json!({ "maximumPerMinute": rate }),
                 Some((factor, per, counting)) => {
-                    let criteria = if counting == "notified" { "numberOfNotifiedThings" } else { "numberOfSucceededThings" };
+                    let criteria =
+                        if counting == "notified" { "numberOfNotifiedThings" } else { "numberOfSucceededThings" };
                     json!({ "exponentialRate": {
                         "baseRatePerMinute": rate, "incrementFactor": factor, "rateIncreaseCriteria": { criteria: per },
                     } })

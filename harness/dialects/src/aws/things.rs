@@ -78,8 +78,11 @@ pub async fn place(mender: &Mender, by: &Session, region: Option<&str>) -> Resul
     let query = region.map_or_else(String::new, |region| format!("?region={region}"));
     let who = ask(mender, by, "GET", &format!("/caller-identity{query}"), None).await?.json().unwrap_or_default();
     let door = ask(mender, by, "GET", &format!("/endpoint{query}"), None).await?.json().unwrap_or_default();
-    let place =
-        Place { account: text(&who, "Account"), region: text(&who, "Region"), endpoint: text(&door, "endpointAddress") };
+    let place = Place {
+        account: text(&who, "Account"),
+        region: text(&who, "Region"),
+        endpoint: text(&door, "endpointAddress"),
+    };
     if place.account.is_empty() || place.endpoint.is_empty() {
         let reason = "it names no account or no endpoint".to_owned();
         return Err(DialectError::Unreadable { operation: "GetCallerIdentity".to_owned(), reason });
@@ -184,11 +187,17 @@ pub async fn search(mender: &Mender, by: &Session, place: &Place, query: &str) -
 /// As every verb.
 pub async fn certificates(mender: &Mender, by: &Session, place: &Place) -> Result<Vec<CertificateRow>> {
     let read = |row: &Value| CertificateRow { id: text(row, "certificateId"), status: text(row, "status") };
-    Ok(pages(mender, by, &place.path(&format!("/certificates?pageSize={PAGE}")), "certificates", ("marker", "nextMarker"))
-        .await?
-        .iter()
-        .map(read)
-        .collect())
+    Ok(pages(
+        mender,
+        by,
+        &place.path(&format!("/certificates?pageSize={PAGE}")),
+        "certificates",
+        ("marker", "nextMarker"),
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect())
 }
 
 /// Whether a thing is there.
@@ -265,7 +274,8 @@ pub(super) async fn pages_of(
 impl ThingRow {
     fn read(row: &Value) -> Self {
         let groups = row.get("thingGroupNames").and_then(Value::as_array).into_iter().flatten();
-        let shadow = row.get("shadow").and_then(Value::as_str).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let shadow =
+            row.get("shadow").and_then(Value::as_str).and_then(|text| serde_json::from_str::<Value>(text).ok());
         let version = shadow.as_ref().and_then(|shadow| shadow.pointer("/reported/version")).and_then(Value::as_str);
         Self {
             name: text(row, "thingName"),

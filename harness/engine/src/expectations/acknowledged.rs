@@ -202,15 +202,15 @@ async fn things(run: &Run, tenant: &str, gone: &mut Vec<(Seq, String)>, kept: &m
     }
     let (admin, place) = (run.people.admin(tenant).await?, run.things.place(run, tenant).await?);
     let rows = aws::things::certificates(&run.mender, &admin, &place).await?;
-    let active: BTreeSet<String> =
-        rows.into_iter().filter(|row| row.status == "ACTIVE").map(|row| row.id).collect();
+    let active: BTreeSet<String> = rows.into_iter().filter(|row| row.status == "ACTIVE").map(|row| row.id).collect();
     for device in inside {
         let seq = run.shared.record(|record| record.devices[device as usize].authenticated.map(|(_, seq)| seq));
         let is_there = run.things.certificate(device).is_some_and(|certificate| active.contains(&certificate));
         match (is_there || run.barred.contains_key(&device), seq) {
             (true, seq) => kept.extend(seq),
             (false, seq) => {
-                let text = format!("`{}` was let in, and its certificate does not let it in any more", run.name_of(device));
+                let text =
+                    format!("`{}` was let in, and its certificate does not let it in any more", run.name_of(device));
                 gone.push((seq.unwrap_or(0), text));
             }
         }

@@ -63,10 +63,9 @@ async fn plant(run: &Run, tenant: &str) -> Result<Planted> {
     things::name(&run.mender, &admin, &place, &word).await?;
     let mut client = run.listeners.client(run, tenant, "residency").await?;
     let report = format!("{{\"state\":{{\"reported\":{{\"word\":\"{word}\"}}}}}}");
-    for (topic, text, retain) in [
-        (format!("$aws/things/{word}/shadow/update"), report, false),
-        (format!("app/{word}"), word.clone(), true),
-    ] {
+    for (topic, text, retain) in
+        [(format!("$aws/things/{word}/shadow/update"), report, false), (format!("app/{word}"), word.clone(), true)]
+    {
         let said = client.publish(&topic, text.into(), Qos::AtLeastOnce, retain).await;
         said.map_err(|error| Stop::Failed(format!("the application of `{tenant}`: {error}")))?;
     }
@@ -97,7 +96,9 @@ async fn shown_elsewhere(run: &Run, one: &Planted, all: &[Planted]) -> Result<Ve
 
 async fn take_away(run: &Run, one: &Planted) -> Result<()> {
     let mut client = run.listeners.client(run, &one.tenant, "residency").await?;
-    for (topic, retain) in [(format!("$aws/things/{}/shadow/delete", one.word), false), (format!("app/{}", one.word), true)] {
+    for (topic, retain) in
+        [(format!("$aws/things/{}/shadow/delete", one.word), false), (format!("app/{}", one.word), true)]
+    {
         // What cannot be taken away goes with the platform.
         let _gone = client.publish(&topic, Vec::new().into(), Qos::AtLeastOnce, retain).await;
     }

@@ -91,7 +91,7 @@ fn wait_for_word(devices: &mut [Device], listen: &[bool], now: When) {
     for (device, _) in devices.iter_mut().zip(listen).filter(|(_, listens)| **listens) {
         let own = device.offers.first().map_or(u64::MAX, |offer| offer.at.from);
         let before = told.iter().filter(|at| **at + 1 < own).take(KEPT);
-        device.in_vain = before.map(|at| When { from: at + 1, to: at + 1 }).collect();
+        device.in_vain.extend(before.map(|at| When { from: at + 1, to: at + 1 }));
         if device.offers.is_empty() {
             device.in_vain.push(now);
         }

@@ -7,8 +7,8 @@ use crate::refusals;
 use crate::run::{Barred, Result, Run, Stop};
 use crate::strain::pace::due_at;
 use crate::things::{by_tongue, is_thing, lobby};
-use fleetproof_journal::What;
 use fleetproof_dialects::mender::devices::DeviceRow;
+use fleetproof_journal::What;
 use fleetproof_language::{AtTheDoor, Claiming, Located, Outcome, Rate, Refusal};
 use fleetproof_world::Stamp;
 use std::collections::BTreeMap;
@@ -143,8 +143,7 @@ async fn listen(run: &Run, things: &[u32]) -> Result<()> {
 
 /// Waits until each device that its account knows was let in.
 async fn wait_at_home(run: &Run, things: &[u32], deadline: Stamp) -> Result<()> {
-    let known: Vec<u32> =
-        things.iter().copied().filter(|device| run.things.certificate(*device).is_some()).collect();
+    let known: Vec<u32> = things.iter().copied().filter(|device| run.things.certificate(*device).is_some()).collect();
     loop {
         let missing = run.shared.record(|record| {
             known.iter().copied().find(|device| record.devices[*device as usize].authenticated.is_none())

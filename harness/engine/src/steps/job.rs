@@ -70,9 +70,10 @@ fn paced(step: &Deploy, rules: &Rules) -> Result<JobSpec> {
     };
     Ok(JobSpec {
         rate,
-        grows: step.grows.as_ref().map(|grows| {
-            (f64::from(grows.factor.value) / 1_000.0, grows.per.value, grows.counting.value.word())
-        }),
+        grows: step
+            .grows
+            .as_ref()
+            .map(|grows| (f64::from(grows.factor.value) / 1_000.0, grows.per.value, grows.counting.value.word())),
         retries: (rules.retries > 0).then_some((rules.retries, on)),
         timeout: rules.timeout.map(|timeout| timeout / MINUTE),
         abort: rules.threshold.map(|threshold| {

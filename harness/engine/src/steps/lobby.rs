@@ -110,14 +110,19 @@ async fn arrived(run: &Run, devices: &[u32], target: Option<&Place>, deadline: S
         let missing = devices.iter().find(|device| {
             let row = rows.get(device);
             !row.is_some_and(|row| match target {
-                Some(place) => row.state == "commissioned" && row.account == place.account && row.region == place.region,
+                Some(place) => {
+                    row.state == "commissioned" && row.account == place.account && row.region == place.region
+                }
                 None => row.account.is_empty(),
             })
         });
         let Some(device) = missing else { return Ok(()) };
         if run.shared.now() >= deadline {
             let state = rows.get(device).map_or("unknown", |row| row.state.as_str());
-            return Err(Stop::Failed(format!("`{}` was sent away, and the lobby has it as {state}", run.name_of(*device))));
+            return Err(Stop::Failed(format!(
+                "`{}` was sent away, and the lobby has it as {state}",
+                run.name_of(*device)
+            )));
         }
         run.glance(deadline).await?;
     }
@@ -190,7 +195,8 @@ pub(crate) async fn revoke_trust(run: &Run, step: &Located<ByTenants>) -> Result
 }
 
 async fn trust(run: &Run, step: &Located<ByTenants>, on: bool) -> Result<Ending> {
-    let (verb, done) = if on { ("grant_trust", "tenants trust the lobby") } else { ("revoke_trust", "tenants trust it not") };
+    let (verb, done) =
+        if on { ("grant_trust", "tenants trust the lobby") } else { ("revoke_trust", "tenants trust it not") };
     let provider = run.people.admin(Run::PROVIDER).await?;
     let by = actors::acting(run, &step.outcome, Default::ProvidersAdmin(Run::PROVIDER)).await?;
     let mut parts = Vec::new();

@@ -40,6 +40,8 @@ pub(crate) struct Listeners {
     applications: Kept<BTreeMap<String, Application>>,
     /// Endpoint and device: heard already.
     heard: Kept<BTreeSet<(String, u32)>>,
+    /// Connections for one purpose so far: a client may not connect twice in a second.
+    dials: Kept<u64>,
 }
 
 /// The application of a tenant in one region.
@@ -88,7 +90,11 @@ impl Listeners {
 
     /// The application of a tenant, connected once more: `what_for` stands in its name.
     pub(crate) async fn client(&self, run: &Run, tenant: &str, what_for: &str) -> Result<Client> {
-        let name = format!("{tenant}-{what_for}");
+        let number = self.dials.change(|dials| {
+            *dials += 1;
+            *dials
+        });
+        let name = format!("{tenant}-{what_for}-{number}");
         let dial = self.dial(run, tenant, &name).await?;
         let client = Client::connect(&run.world, &dial, &name).await;
         client.map_err(|error| Stop::Failed(format!("the application of `{tenant}` does not get in: {error}")))

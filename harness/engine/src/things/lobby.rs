@@ -178,7 +178,10 @@ impl LobbyDesk {
 
     /// The claim by which a tenant has a device already.
     fn won_before(&self, device: u32, tenant: &str) -> Option<Seq> {
-        self.claims(device).iter().find(|claim| claim.tenant == tenant && claim.refused.is_none()).map(|claim| claim.seq)
+        self.claims(device)
+            .iter()
+            .find(|claim| claim.tenant == tenant && claim.refused.is_none())
+            .map(|claim| claim.seq)
     }
 }
 

@@ -19,9 +19,9 @@ use fleetproof_dialects::aws::{self, Place};
 use fleetproof_language::{Outcome, Protocol};
 use fleetproof_plan::PlannedDevice;
 use fleetproof_world::tls::TlsClient;
+use fleetproof_world::{Name, World};
 use identities::{Identities, Shown};
 use lobby::NOBODY;
-use fleetproof_world::{Name, World};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -184,9 +184,7 @@ impl Things {
                     let certificate = shown.identity.chain().leaf_pem();
                     let (mender, by, place) = (run.mender.clone(), by.clone(), place.clone());
                     let (name, attributes) = (shown.name.clone(), attributes(run.planned(*device)?));
-                    calls.push(
-                        async move { register(&mender, &by, &place, &name, &attributes, &certificate).await },
-                    );
+                    calls.push(async move { register(&mender, &by, &place, &name, &attributes, &certificate).await });
                 }
                 for (device, answer) in lane.iter().zip(actors::together(calls).await) {
                     let result = match answer {

@@ -1,7 +1,7 @@
 //! Mistakes that such job services have had, to be planted one at a time.
 
 /// Which mistake is made. Whoever plants none hands in `None`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Defect {
     /// What an execution ended with can be overwritten by its device.
     TerminalRewritable,

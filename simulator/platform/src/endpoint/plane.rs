@@ -214,7 +214,9 @@ impl DataPlane {
         let has = |id: AccountId| {
             let bytes = word.as_bytes();
             let mut kept = state.broker.list_retained(now, id, "");
-            kept.any(|kept| kept.topic.contains(word) || kept.payload.windows(bytes.len().max(1)).any(|part| part == bytes))
+            kept.any(|kept| {
+                kept.topic.contains(word) || kept.payload.windows(bytes.len().max(1)).any(|part| part == bytes)
+            })
         };
         state.seats.iter().filter(|(_, seat)| has(seat.id)).map(|((_, region), _)| region.clone()).collect()
     }

@@ -14,6 +14,7 @@ pub(crate) use round::{News, Round};
 
 use crate::args;
 use crate::endpoint::Said;
+use crate::job_defects;
 use crate::platform::Platform;
 use crate::registry::Endpoint;
 use crate::store::{StoreError, Transaction, Tx};
@@ -81,7 +82,7 @@ pub(crate) async fn hear(app: &Platform, endpoint: &Endpoint, topic: &str, paylo
 async fn answer(app: &Platform, endpoint: &Endpoint, topic: &Topic<'_>, payload: &[u8]) -> Result<Said, StoreError> {
     let shelf = Shelf { tenant: endpoint.tenant.clone(), region: endpoint.region.clone() };
     let mut tx = app.begin().await?;
-    let mut round = Round::begin(&mut tx, &shelf, app.now_ms() * 1_000);
+    let mut round = Round::begin(app, &mut tx, &shelf, app.now_ms() * 1_000);
     round.catch_up().await?;
     let named = match &topic.verb {
         Some(Verb::Update(job) | Verb::Describe(JobRef::Id(job))) => job.as_str(),
@@ -92,8 +93,15 @@ async fn answer(app: &Platform, endpoint: &Endpoint, topic: &Topic<'_>, payload:
     let outcome = {
         let (now_us, executions) = (round.now_us(), &rows);
         let jobs = Linked { app, tenant: &shelf.tenant, known: &jobs };
-        Desk { now_us, executions, jobs: &jobs, limits: &limits, defect: None, earlier_token: None }
-            .handle(topic, payload)
+        Desk {
+            now_us,
+            executions,
+            jobs: &jobs,
+            limits: &limits,
+            defect: job_defects::of_jobs(app),
+            earlier_token: None,
+        }
+        .handle(topic, payload)
     };
     round.keep(&outcome.changes, outcome.pushes).await?;
     let news = round.end();
@@ -122,7 +130,7 @@ async fn catch_up(app: &Platform, now_us: u64) -> Result<Option<u64>, StoreError
     for place in places {
         let shelf = Shelf { tenant: place.text("tenant_id")?, region: place.text("region")? };
         let mut tx = app.begin().await?;
-        let mut round = Round::begin(&mut tx, &shelf, now_us);
+        let mut round = Round::begin(app, &mut tx, &shelf, now_us);
         round.catch_up().await?;
         let news = round.end();
         app.commit(tx).await?;

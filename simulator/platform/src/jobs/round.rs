@@ -1,11 +1,12 @@
 //! A look at the jobs of a place: what time has done to them, what follows from what devices say, and who is to be told.
 
 use super::books::{Kept, Shelf};
+use crate::job_defects;
 use crate::platform::Platform;
 use crate::store::{StoreError, Transaction};
 use bytes::Bytes;
 use fleetproof_dataplane::jobs::rollout::{self, Arrival, Progress, Step, Stop};
-use fleetproof_dataplane::jobs::{Change, Counts, Desk, Execution, Job, Jobs, Limits, Message, Moment, Status};
+use fleetproof_dataplane::jobs::{Change, Counts, Defect, Desk, Execution, Job, Jobs, Limits, Message, Moment, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of a look, to be passed on once it is committed.
@@ -61,6 +62,8 @@ pub(crate) struct Round<'a> {
     now_us: u64,
     limits: Limits,
     news: News,
+    /// The mistake that is planted.
+    defect: Option<Defect>,
 }
 
 /// A job while it is worked on.
@@ -71,8 +74,9 @@ struct Under {
 
 impl<'a> Round<'a> {
     /// Begins at `now_us`, in µs since 1970.
-    pub(crate) fn begin(tx: &'a mut Transaction, shelf: &'a Shelf, now_us: u64) -> Self {
-        Self { tx, shelf, now_us, limits: Limits::default(), news: News::default() }
+    pub(crate) fn begin(app: &Platform, tx: &'a mut Transaction, shelf: &'a Shelf, now_us: u64) -> Self {
+        let defect = job_defects::of_jobs(app);
+        Self { tx, shelf, now_us, limits: Limits::default(), news: News::default(), defect }
     }
 
     pub(super) const fn now_us(&self) -> u64 {
@@ -176,7 +180,7 @@ impl<'a> Round<'a> {
     }
 
     const fn moment(&self, now_us: u64) -> Moment {
-        Moment { now_us, defect: None }
+        Moment { now_us, defect: self.defect }
     }
 
     /// Tells a thing how its list differs from what it was.
@@ -189,7 +193,7 @@ impl<'a> Round<'a> {
             executions: &[],
             jobs: &known,
             limits: &limits,
-            defect: None,
+            defect: self.defect,
             earlier_token: None,
         };
         let pushes = desk.pushes(thing, before, &after);

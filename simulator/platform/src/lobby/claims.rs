@@ -231,7 +231,8 @@ async fn trusted(
         Ok((row, _)) if row.state == Devstate::RefusedTrust => Err(untrusted(account, region)),
         Ok((row, _)) if row.state == Devstate::Claimed => {
             let mut tx = app.begin().await?;
-            let facts = crate::organisation::account_facts(&mut tx, &guest.house.provider, account, region).await?;
+            let facts =
+                crate::organisation::account_facts(app, &mut tx, &guest.house.provider, account, region).await?;
             app.commit(tx).await?;
             if facts.is_some_and(|facts| facts.trusts) { Ok(()) } else { Err(untrusted(account, region)) }
         }

@@ -217,7 +217,7 @@ async fn clean_up(app: &Platform, mut tx: Transaction, house: &House, kept: &Kep
             Undo::Session => app.data_plane().forget_thing(app, &home.tenant, &home.region, thing, &[]),
             Undo::Jobs => {
                 let shelf = Shelf { tenant: home.tenant.clone(), region: home.region.clone() };
-                let mut round = Round::begin(&mut tx, &shelf, app.now_ms() * 1_000);
+                let mut round = Round::begin(app, &mut tx, &shelf, app.now_ms() * 1_000);
                 round.forget_thing(thing).await?;
                 news = Some((round.end(), shelf.clone()));
             }

@@ -69,7 +69,7 @@ impl Known {
         for (account, region) in &homes {
             // The first that names an account counts: it is where the device goes next.
             if !known.accounts.contains_key(account)
-                && let Some(facts) = organisation::account_facts(tx, &house.provider, account, region).await?
+                && let Some(facts) = organisation::account_facts(app, tx, &house.provider, account, region).await?
             {
                 known.accounts.insert(account.clone(), facts);
             }

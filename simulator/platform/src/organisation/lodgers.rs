@@ -2,7 +2,9 @@
 
 use super::governance::account_of;
 use super::landing::{Organisation, find};
+use crate::Platform;
 use crate::args;
+use crate::defects::DefectId;
 use crate::refusal::{Answer, Refusal};
 use crate::store::{StoreError, Transaction, Tx};
 use fleetproof_dataplane::lobby::AccountFacts;
@@ -33,6 +35,7 @@ pub(crate) async fn provider_of(tx: &mut Transaction, tenant: &str) -> Result<Op
 
 /// An open account of an organisation, and whether it lets the lobby in in this region.
 pub(crate) async fn account_facts(
+    app: &Platform,
     tx: &mut Transaction,
     provider: &str,
     account: &str,
@@ -43,13 +46,15 @@ pub(crate) async fn account_facts(
                where a.provider_id = $1 and a.id = $2 and a.state = 'ACTIVE' and t.status = 'active' order by a.id";
     let Some(row) = tx.first(sql, args![provider, account]).await? else { return Ok(None) };
     let mut facts = AccountFacts { tenant: row.text("tenant_id")?, regions: Vec::new(), trusts: false };
-    let sql = "select region, trusts from org_regions where account_id = $1 and endpoint is not null order by region";
+    let sql = "select region, trusts, external_id from org_regions where account_id = $1 and endpoint is not null order by region";
     for row in tx.query(sql, args![account]).await? {
         let name = row.text("region")?;
         if !organisation.governed.contains(&name) {
             continue;
         }
-        facts.trusts |= name == region && row.maybe_text("trusts")?.as_deref() == Some(organisation.lobby.as_str());
+        let withdrawn = row.maybe_text("external_id")?.is_some() && app.defect(DefectId::RevokedTrustStillGood);
+        let trusts = row.maybe_text("trusts")?.as_deref() == Some(organisation.lobby.as_str());
+        facts.trusts |= name == region && (trusts || withdrawn);
         facts.regions.push(name);
     }
     Ok(Some(facts))

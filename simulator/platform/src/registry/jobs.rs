@@ -80,7 +80,8 @@ fn now_us(desk: &Desk) -> u64 {
 /// Does what time has done to the jobs here, and what follows for the one that is named.
 async fn look(desk: &mut Desk, shelf: &Shelf, id: &str) -> Result<News, StoreError> {
     let now_us = now_us(desk);
-    let mut round = Round::begin(&mut desk.tx, shelf, now_us);
+    let app = desk.app.clone();
+    let mut round = Round::begin(&app, &mut desk.tx, shelf, now_us);
     round.catch_up().await?;
     round.turn(id).await?;
     Ok(round.end())
@@ -256,7 +257,8 @@ async fn cancel(
     let _alone = app.jobs().alone().await;
     let mut desk = asked.desk(&app, "CancelJob").await?;
     let (shelf, now_us) = (shelf(&desk), now_us(&desk));
-    let mut round = Round::begin(&mut desk.tx, &shelf, now_us);
+    let app = desk.app.clone();
+    let mut round = Round::begin(&app, &mut desk.tx, &shelf, now_us);
     round.catch_up().await?;
     round.turn(&id).await?;
     let mut kept = round.find(&id).await?.ok_or_else(unknown)?;
@@ -283,7 +285,8 @@ async fn delete(State(app): State<Platform>, asked: Asked<need::Deploy>, At(id):
     let _alone = app.jobs().alone().await;
     let mut desk = asked.desk(&app, "DeleteJob").await?;
     let (shelf, now_us) = (shelf(&desk), now_us(&desk));
-    let mut round = Round::begin(&mut desk.tx, &shelf, now_us);
+    let app = desk.app.clone();
+    let mut round = Round::begin(&app, &mut desk.tx, &shelf, now_us);
     round.catch_up().await?;
     round.turn(&id).await?;
     let kept = round.find(&id).await?.ok_or_else(unknown)?;

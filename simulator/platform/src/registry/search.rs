@@ -115,9 +115,7 @@ async fn search(
     let rows = found(&mut desk, &query, &listing).await?;
     let names: Vec<String> = rows.iter().map(|row| row.text("name")).collect::<Result<_, _>>()?;
     let (groups, shadows) = match (names.first(), names.last()) {
-        (Some(first), Some(last)) => {
-            (groups(&mut desk, first, last).await?, shadows(&mut desk, first, last).await?)
-        }
+        (Some(first), Some(last)) => (groups(&mut desk, first, last).await?, shadows(&mut desk, first, last).await?),
         _ => <_>::default(),
     };
     let entry = |(row, name): (&Row, String)| {

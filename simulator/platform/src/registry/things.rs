@@ -148,6 +148,13 @@ async fn create(
                values ($1, $2, $3, $4, $5, $6, 1, $7) on conflict do nothing";
     let (tenant, region) = (desk.place.tenant.clone(), desk.place.region.clone());
     let row = args![tenant, region, &name, &fresh, new.thing_type_name.clone(), &attributes, app.now_ms()];
+    if app.defect(DefectId::ThingsInEveryRegion) {
+        for other in app.settings().regions.names().iter().filter(|other| **other != desk.place.region) {
+            let row =
+                args![&desk.place.tenant, other, &name, &fresh, new.thing_type_name.clone(), &attributes, app.now_ms()];
+            desk.tx.execute(sql, row).await?;
+        }
+    }
     let id = if desk.tx.execute(sql, row).await? == 1 {
         desk.audit("create", "thing", &name, Some(format!("attributes: {attributes}"))).await?;
         fresh

@@ -7,6 +7,7 @@ mod paces;
 pub(crate) use paces::Paces;
 
 use crate::args;
+use crate::defects::DefectId;
 use crate::endpoint::Said;
 use crate::platform::Platform;
 use crate::registry::Endpoint;
@@ -47,6 +48,8 @@ async fn answer(
     payload: &[u8],
 ) -> Result<Outcome, StoreError> {
     let (tenant, region, name) = (&endpoint.tenant, &endpoint.region, address.name().unwrap_or_default());
+    let first = app.settings().regions.names().first().unwrap_or(region);
+    let kept_in = if app.defect(DefectId::ShadowsInOneRegion) { first } else { region };
     let mut tx = app.begin().await?;
     let thing = "select count(*) as n from things where tenant_id = $1 and region = $2 and name = $3";
     if allowed.is_ok() && tx.number(thing, args![tenant, region, address.thing()]).await? == 0 {
@@ -54,7 +57,7 @@ async fn answer(
     }
     let known =
         "select stored from shadows where tenant_id = $1 and region = $2 and thing = $3 and name = $4 order by name";
-    let row = tx.first(known, args![tenant, region, address.thing(), name]).await?;
+    let row = tx.first(known, args![tenant, kept_in, address.thing(), name]).await?;
     let stored: Option<Stored> = row.map(|row| row.json("stored")).transpose()?;
     if allowed.is_ok() && stored.is_none() && verb == Verb::Update {
         let names = "select count(*) as n from shadows where tenant_id = $1 and region = $2 and thing = $3";
@@ -68,7 +71,7 @@ async fn answer(
                     on conflict (tenant_id, region, thing, name) do update \
                     set stored = excluded.stored, updated_at = excluded.updated_at";
         let text = serde_json::to_string(stored).map_err(StoreError::new)?;
-        tx.execute(keep, args![tenant, region, address.thing(), name, text, app.now_ms()]).await?;
+        tx.execute(keep, args![tenant, kept_in, address.thing(), name, text, app.now_ms()]).await?;
     }
     app.commit(tx).await?;
     Ok(outcome)
