@@ -3,7 +3,7 @@
 use crate::args::Defects;
 use crate::error::{CliError, Result};
 use fleetproof_language::Claim;
-use fleetproof_platform::defects;
+use fleetproof_platform::{broker_defects, defects};
 
 /// The JSON Schema of scenario files.
 pub(crate) fn schema() -> Result<u8> {
@@ -35,7 +35,8 @@ pub(crate) fn claims() -> Result<u8> {
 
 /// Every defect that the reference platform can be started with.
 pub(crate) fn defects(arguments: &Defects) -> Result<u8> {
-    for defect in defects::catalogue() {
+    let of_the_data_plane = broker_defects::limits().iter().chain(broker_defects::messages());
+    for defect in defects::catalogue().iter().chain(of_the_data_plane) {
         if arguments.names {
             anstream::println!("{}", defect.name);
         } else {
