@@ -221,10 +221,9 @@ impl Listener {
     fn take(&self, topic: &str, payload: &[u8]) {
         let thing = topic.split('/').nth(1).unwrap_or_default();
         let number = Message::read(payload).filter(|message| &*message.device == thing).map(|message| message.number);
-        match (self.by_topic.get(topic), number) {
-            (Some(device), Some(number)) => self.shared.arrived(&self.tenant, *device, number),
-            // Nothing that a device says: an attempt of somebody's, which is judged where it was made.
-            _ => {}
+        // Anything else is nothing that a device says: an attempt of somebody's, which is judged where it was made.
+        if let (Some(device), Some(number)) = (self.by_topic.get(topic), number) {
+            self.shared.arrived(&self.tenant, *device, number);
         }
     }
 }

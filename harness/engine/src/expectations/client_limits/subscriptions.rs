@@ -108,7 +108,7 @@ pub(super) async fn retained(bench: &mut Bench<'_>, due: u64, over: u64) -> Trie
     let refused = codes.iter().filter(|code| **code == QUOTA_EXCEEDED).count() as u64;
     // Whoever comes later gets what is retained, and nothing else.
     let mut heard = BTreeSet::new();
-    let few = bench.other(ClientLimit::Subscriptions).await?.min(FEW).max(1);
+    let few = bench.other(ClientLimit::Subscriptions).await?.clamp(1, FEW);
     let mut first = 0;
     while first < free + over {
         let last = (free + over).min(first + few);
