@@ -535,6 +535,7 @@ impl Drop for Running {
 pub fn config(plan: ThingPlan) -> ThingConfig {
     ThingConfig {
         index: 7,
+        home: None,
         name: "hvac-7".into(),
         plan: Arc::new(plan),
         tls: None,
