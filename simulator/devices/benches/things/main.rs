@@ -93,6 +93,7 @@ fn start(
                         }
                     },
                     version: "v1".into(),
+                    home: None,
                     phase,
                     nature: Nature::default(),
                 };

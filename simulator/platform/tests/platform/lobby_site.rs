@@ -178,6 +178,7 @@ impl Site {
             plan: Arc::new(plan),
             tls: Some(tls),
             version: "v1".to_owned(),
+            home: None,
             phase: Duration::ZERO,
             nature: Nature::default(),
         };
