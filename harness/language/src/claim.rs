@@ -170,7 +170,7 @@ claims! {
         }
         /// At most so many of their messages are lost, and at most so many arrive more than once: what the devices have sent is held against what arrived.
         Delivery = "delivery", Safety, [A2, A6] {
-            /// The devices: groups and selections. They publish, by themselves or as a `load`.
+            /// The devices: groups and selections. They publish by themselves (`publishes`); a `load` is not counted.
             devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("whose messages: `devices: [sensors]`");
             /// How many may be lost.
             lost: Located<u32> = Shape::Number(0, u32::MAX), Required("how many may be lost: `lost: 0`");

@@ -637,7 +637,7 @@ pub fn catalogue() -> &'static [Defect] {
     CATALOGUE
 }
 
-/// The defect called `name`, of [`catalogue`] and of the data plane.
+/// The defect called `name`, of whichever list.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Defect> {
     let broker = broker_defects::limits().iter().chain(broker_defects::messages());
@@ -656,10 +656,10 @@ mod tests {
         let names: BTreeSet<_> = all.iter().map(|defect| defect.name).collect();
         let ids: BTreeSet<_> = all.iter().map(|defect| defect.id).collect();
         assert_eq!((names.len(), ids.len()), (all.len(), all.len()));
+        assert_eq!(found().count(), 11, "a name that is found must be one of these");
         for defect in all {
             assert!(defect.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
-            let is_public = catalogue().contains(defect);
-            assert_eq!(find(defect.name), Some(defect).filter(|_| is_public));
+            assert_eq!(find(defect.name), Some(defect));
             assert!(defect.breaks.ends_with('.'), "{}", defect.name);
         }
     }

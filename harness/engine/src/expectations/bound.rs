@@ -12,6 +12,10 @@ pub(super) async fn look(run: &Run, devices: &[Located<String>], tenant: &str, b
     let place = run.things.place(run, tenant).await?;
     run.ask_for_signs(&devices, began);
     let (mut wrong, mut evidence) = (Vec::new(), Vec::new());
+    for device in &devices {
+        let claims = run.lobby.claims(*device).into_iter().filter(|claim| claim.tenant == tenant);
+        evidence.extend(claims.map(|claim| claim.seq));
+    }
     run.shared.record(|record| {
         for device in &devices {
             let (name, seen) = (run.name_of(*device), &record.devices[*device as usize]);

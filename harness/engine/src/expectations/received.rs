@@ -100,7 +100,8 @@ mod tests {
         let since = Stamp::from_micros(1_000_000);
         let subscribed = Subscribed { devices: vec![1], filter: "app/+/x".to_owned(), since, seq: 5 };
         let now = Stamp::from_micros(10_000_000);
-        match judge(&record, &subscribed, count, text, now, Proof::of("x"), &|device| format!("d-{device}")) {
+        let proof = Proof::of("x").evidence([subscribed.seq]);
+        match judge(&record, &subscribed, count, text, now, proof, &|device| format!("d-{device}")) {
             Seen::Holds(proof) => format!("holds {:?}", proof.evidence),
             Seen::Broken(proof) => format!("broken {:?} {}", proof.anomaly, proof.details.join("; ")),
             Seen::Hidden(_) => "hidden".to_owned(),

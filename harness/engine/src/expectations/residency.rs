@@ -33,11 +33,10 @@ pub(super) async fn attempt(run: &Run, tenants: &[Located<String>]) -> Result<Se
             .collect();
         let text = format!("`{}` of `{}` stands in {}", one.word, one.tenant, told.join(" and in "));
         let seq = run.shared.emit("engine", None, What::Note { text });
+        evidence.push(seq);
         if found.get(&one.place.region).is_none_or(|stores| stores.len() < 3) {
             unseen.push(format!("`{}` is not found whole in {}, where it was put", one.word, one.place.region));
-            continue;
         }
-        evidence.push(seq);
         for (region, stores) in found.iter().filter(|(region, _)| **region != one.place.region) {
             let stores: Vec<&str> = stores.iter().copied().collect();
             wrong.push(format!("what belongs to `{}` stands in {region}: {}", one.tenant, stores.join(", ")));

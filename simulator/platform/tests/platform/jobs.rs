@@ -5,6 +5,7 @@ use crate::common::{Caller, Stage, with_platform};
 use crate::family::log;
 use crate::papers::Authority;
 use crate::registry::{HOME, about, good, iot, refused, text};
+use crate::updates::{bring, version};
 use bytes::BytesMut;
 use fleetproof_platform::registry::Endpoint;
 use fleetproof_wire::mqtt::packet::{Connect, Publish, Subscribe, Subscription};
@@ -361,8 +362,8 @@ fn what_is_not_served_or_not_there_is_refused_before_anything_is_made() {
             (
                 "new",
                 json!({ "document": "{\"a\":\"${aws:iot:s3-presigned-url:https://s3/x}\"}" }),
-                400,
-                "InvalidRequestException",
+                404,
+                "ResourceNotFoundException",
             ),
             ("n.w", json!({}), 400, "InvalidRequestException"),
         ];
@@ -376,5 +377,45 @@ fn what_is_not_served_or_not_there_is_refused_before_anything_is_made() {
         // A thing that is deleted takes its executions along: nothing is left to wait for.
         good(&site.by, "DELETE", "things/pump", &Value::Null).await;
         assert_eq!(site.status("there").await, "COMPLETED");
+    });
+}
+
+#[test]
+fn a_placeholder_becomes_a_link_whenever_its_device_asks_and_points_to_ones_own_bytes_only() {
+    with_platform(None, async |stage| {
+        let site = Site::open(&stage).await;
+        let mut pump = site.device("pump", 2).await;
+        let artifact = bring(&stage, &site.by, &version("2.0")).await;
+        let told = site.by.get(&format!("/api/management/v1/deployments/artifacts/{artifact}/download")).await.json();
+        let place = text(&told["uri"]).split('?').next().unwrap().to_owned();
+        let document = |place: &str| json!({ "url": format!("${{aws:iot:s3-presigned-url:{place}}}") }).to_string();
+        let role = json!({ "roleArn": "arn:aws:iam::000000000000:role/jobs", "expiresInSec": 60 });
+        site.create("linked", &json!({ "document": document(&place), "presignedUrlConfig": role })).await;
+        pump.told(5).await;
+        let link = async |pump: &mut Device| {
+            let told = pump.ask("linked/get", &json!({})).await.1;
+            text(&told["execution"]["jobDocument"]["url"])
+        };
+        let first = link(&mut pump).await;
+        assert!(first.starts_with(&place) && first.contains("signature="), "{first}");
+        let path = first.split_once("://").unwrap().1.split_once('/').unwrap().1;
+        assert_eq!(Caller::new(&stage.gateway, None).get(&format!("/{path}")).await.status, 200);
+        site.clock.sleep(Duration::from_secs(61)).await;
+        assert_eq!(Caller::new(&stage.gateway, None).get(&format!("/{path}")).await.status, 403, "it has ended");
+        assert_ne!(link(&mut pump).await, first, "a new one, for who asks again");
+        // People are shown the placeholder.
+        let shown = good(&site.by, "GET", "jobs/linked/job-document", &Value::Null).await;
+        assert!(text(&shown["document"]).contains("${aws:iot"), "{shown}");
+        // Another's bytes are as what never existed.
+        stage.tenant("globex", 10).await;
+        let gus = stage.login("admin@globex.example").await;
+        let theirs = bring(&stage, &gus, &version("2.0")).await;
+        let told = gus.get(&format!("/api/management/v1/deployments/artifacts/{theirs}/download")).await.json();
+        let foreign = text(&told["uri"]).split('?').next().unwrap().to_owned();
+        let unknown = foreign.replace(&theirs, "00000000-0000-4000-8000-000000000000");
+        for place in [foreign, unknown] {
+            let told = iot(&site.by, "PUT", "jobs/new", &site.job(&json!({ "document": document(&place) }))).await;
+            assert_eq!(refused(&told), (404, "ResourceNotFoundException".to_owned()));
+        }
     });
 }

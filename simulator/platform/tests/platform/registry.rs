@@ -725,3 +725,46 @@ fn the_account_has_a_document_of_its_own() {
         assert_eq!(served.json(), account);
     });
 }
+
+#[test]
+fn a_search_finds_what_is_the_accounts_own_with_groups_and_attributes() {
+    with_platform(None, async |stage| {
+        let (_, ada) = tenant(&stage, "acme").await;
+        let (_, gus) = tenant(&stage, "globex").await;
+        for (by, name, site) in
+            [(&ada, "pump-1", "north"), (&ada, "pump-2", "south"), (&ada, "fan", "north"), (&gus, "pump-9", "north")]
+        {
+            let new = json!({ "attributePayload": { "attributes": { "site": site } } });
+            good(by, "POST", &format!("things/{name}"), &new).await;
+        }
+        good(&ada, "POST", "thing-groups/beta", &json!({})).await;
+        let pair = json!({ "thingGroupName": "beta", "thingName": "pump-2" });
+        good(&ada, "PUT", "thing-groups/addThingToThingGroup", &pair).await;
+        let found = async |by: &Caller, query: &str| {
+            let answer = good(by, "POST", "indices/search", &json!({ "queryString": query })).await;
+            let names = answer["things"].as_array().unwrap().iter().map(|thing| text(&thing["thingName"]));
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(found(&ada, "*").await, "fan pump-1 pump-2");
+        assert_eq!(found(&ada, "thingName:pump*").await, "pump-1 pump-2");
+        assert_eq!(found(&ada, "thingName:pump-9").await, "", "another account's");
+        assert_eq!(found(&ada, "thingGroupNames:beta").await, "pump-2");
+        assert_eq!(found(&ada, "attributes.site:north AND thingName:pump*").await, "pump-1");
+        assert_eq!(found(&gus, "*").await, "pump-9");
+        let page = json!({ "queryString": "*", "maxResults": 2 });
+        let first = good(&ada, "POST", "indices/search", &page).await;
+        let rest = json!({ "queryString": "*", "maxResults": 2, "nextToken": first["nextToken"] });
+        let second = good(&ada, "POST", "indices/search", &rest).await;
+        assert_eq!(
+            (first["things"].as_array().unwrap().len(), &second["things"][0]["thingName"]),
+            (2, &json!("pump-2"))
+        );
+        let other = iot(&gus, "POST", "indices/search", &rest).await;
+        assert_eq!(refused(&other).0, 400, "the token is good in one account");
+        let odd = iot(&ada, "POST", "indices/search", &json!({ "queryString": "connectivity.connected:true" })).await;
+        assert_eq!(refused(&odd), (400, "InvalidQueryException".to_owned()));
+        let who = good(&ada, "GET", "caller-identity", &Value::Null).await;
+        let named = good(&ada, "GET", "things/fan", &Value::Null).await;
+        assert!(text(&named["thingArn"]).contains(&text(&who["Account"])), "{who}");
+    });
+}

@@ -97,6 +97,7 @@ const OWN: &[&str] = &[
     "CreateThingGroup",
     "DescribeEndpoint",
     "DescribeEventConfigurations",
+    "GetCallerIdentity",
     "GetRegistrationCode",
     "ListCACertificates",
     "ListCertificates",
@@ -107,6 +108,7 @@ const OWN: &[&str] = &[
     "RegisterCACertificate",
     "RegisterCertificate",
     "RegisterCertificateWithoutCA",
+    "SearchIndex",
     "UpdateEventConfigurations",
     "x_fleetproof Show Account Document",
 ];
