@@ -290,7 +290,7 @@ pub enum DefectId {
     Jobs(fleetproof_dataplane::jobs::Defect),
     /// A thing that is made in one region is written into all of them.
     ThingsInEveryRegion,
-    /// The shadows of all regions are kept in the platform's first.
+    /// The shadows of all regions are kept in the platform's first, with the things whose they are.
     ShadowsInOneRegion,
 }
 

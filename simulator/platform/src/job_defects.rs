@@ -30,7 +30,7 @@ catalogue! {
     DefectId::ThingsInEveryRegion, "things-in-every-region" "A3" residency:
         "A thing that is made in one region is written into all of them.";
     DefectId::ShadowsInOneRegion, "shadows-in-one-region" "A3" residency:
-        "The shadows of all regions are kept in the platform's first.";
+        "The shadows of all regions are kept in the platform's first, with the things whose they are.";
 }
 
 /// Those that a rollout by jobs, or a look at where things are kept, must catch.

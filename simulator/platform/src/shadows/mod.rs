@@ -71,6 +71,12 @@ async fn answer(
                     on conflict (tenant_id, region, thing, name) do update \
                     set stored = excluded.stored, updated_at = excluded.updated_at";
         let text = serde_json::to_string(stored).map_err(StoreError::new)?;
+        if kept_in != region {
+            let along = "insert into things (tenant_id, region, name, id, type_name, attributes, version, created_at) \
+                         select tenant_id, $4, name, id, type_name, attributes, version, created_at from things \
+                         where tenant_id = $1 and region = $2 and name = $3 on conflict do nothing";
+            tx.execute(along, args![tenant, region, address.thing(), kept_in]).await?;
+        }
         tx.execute(keep, args![tenant, kept_in, address.thing(), name, text, app.now_ms()]).await?;
     }
     app.commit(tx).await?;
