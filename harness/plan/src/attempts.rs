@@ -27,7 +27,17 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                         provider: provider(scenario),
                         patience: expect.within.as_ref().map_or(Duration::ZERO, |within| within.value),
                     };
-                    compiled.insert(claim.span, isolation(surfaces, &parties, &options));
+                    let untried = wanted.iter().filter(|surface| family(surface.value).is_none());
+                    let untried: Vec<String> = untried.map(|surface| format!("surface {}", surface.value)).collect();
+                    // No families at all would stand for every one.
+                    let mut made = match options.families.is_empty() && !untried.is_empty() {
+                        true => Compiled::default(),
+                        false => isolation(surfaces, &parties, &options),
+                    };
+                    // What is asked for and not tried is uncovered, not silence.
+                    made.operations += untried.len();
+                    made.uncovered.extend(untried);
+                    compiled.insert(claim.span, made);
                 }
                 Claim::Access { user, tenant, role } => {
                     let subject = Subject {
@@ -109,4 +119,39 @@ fn home(scenario: &Scenario, person: &str, tenant: &str) -> Option<(Party, Role)
         };
         role.map(|role| (party(scenario, &name.value), role))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{ClockKind, Orders, plans};
+    use fleetproof_language::{Sources, check};
+    use std::sync::Arc;
+
+    const TEXT: &str = r#"scenario: Surfaces
+platform: { tenants: { acme: { admin: ada@acme.test }, globex: { admin: gus@globex.test } } }
+devices: { lifts: { tenant: acme, simulated: 2, speaks: mqtt } }
+steps:
+  - enroll: { devices: [lifts] }
+  - expect: { isolation: { between: [acme, globex], surfaces: [mqtt] } }
+"#;
+
+    #[test]
+    fn a_surface_that_nothing_tries_is_uncovered_and_stands_for_no_other() {
+        let mut sources = Sources::new();
+        let file = sources.add("s.yaml", TEXT.to_owned());
+        let (scripts, mistakes) = check(&sources, &[file]);
+        assert!(mistakes.is_empty(), "{}", mistakes[0].render(&sources));
+        let orders = Orders {
+            capabilities: &[],
+            surfaces: Arc::default(),
+            seed: 1,
+            seed_given: true,
+            stack: "embedded",
+            clock: ClockKind::Virtual,
+        };
+        let plans = plans(&scripts[0], &sources, &orders).unwrap();
+        let compiled = &plans[0].attempts;
+        let made = compiled.values().next().unwrap();
+        assert_eq!((made.uncovered.as_slice(), made.attempts.len()), (&["surface mqtt".to_owned()][..], 0));
+    }
 }

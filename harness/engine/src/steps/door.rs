@@ -71,7 +71,7 @@ async fn waiting_in_the_lobby(
                 let seen = &record.devices[*device as usize];
                 let result = match seen.announced {
                     Some(_) => Ok(()),
-                    None if late || may_be_refused && seen.turned_away >= TURNED_AWAY => Err(Refused {
+                    None if seen.turned_away >= TURNED_AWAY && (late || may_be_refused) => Err(Refused {
                         kind: Some(Refusal::Unauthenticated),
                         answer: format!("turned away {} times", seen.turned_away),
                         done_anyway: None,
@@ -82,7 +82,16 @@ async fn waiting_in_the_lobby(
             };
             devices.iter().map(part).collect()
         });
+        let waits = devices.iter().zip(&parts).find(|(_, part)| part.is_none()).map(|(device, _)| *device);
+        if let Some(device) = waits.filter(|_| late) {
+            let text = format!("`{}` has neither announced itself nor been turned away", run.name_of(device));
+            return Err(Stop::Failed(text));
+        }
         if let Some(mut parts) = parts.into_iter().collect::<Option<Vec<Part>>>() {
+            if parts.iter().any(|part| part.result.is_err()) && run.shared.faults().0 > 0 {
+                let text = "devices did not get into the lobby, and a fault is on: that proves no refusal";
+                return Err(Stop::Inconclusive(text.to_owned()));
+            }
             kept_out(run, devices, &mut parts, since).await?;
             return Ok(parts);
         }
