@@ -3,6 +3,7 @@
 
 use crate::model::{Kind, Refusal, Role};
 pub use crate::spelling::Spelling;
+use crate::wired::WiredAttempt;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -432,6 +433,8 @@ pub struct Attempt {
 pub struct Compiled {
     /// In the order in which they are made.
     pub attempts: Vec<Attempt>,
+    /// What is tried where devices speak MQTT, in the order in which it is made.
+    pub wired: Vec<WiredAttempt>,
     /// Operations that nobody needs to try, and why.
     pub exempt: Vec<(String, String)>,
     /// Operations that no attempt covers: the claim cannot pass.

@@ -25,6 +25,7 @@ mod spelling;
 mod states;
 mod table;
 mod tools;
+pub mod wired;
 
 pub use access::{Subject, access};
 pub use answer::{Reply, canonical, masked};

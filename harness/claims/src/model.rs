@@ -61,6 +61,8 @@ pub enum Family {
     Storage,
     /// The audit log.
     Audit,
+    /// The endpoints at which devices speak MQTT. No operation is one: what is tried there is of [`crate::wired`].
+    Mqtt,
 }
 
 /// For whom an operation is made.

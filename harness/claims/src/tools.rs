@@ -153,6 +153,54 @@ tools! {
         "a field that says whose a thing is does not make it so",
         "the same without the field succeeds",
         "victim's lists unchanged; no canary";
+    MQTT_KNOCK = "m1-connect", "M1 connecting", "isolation",
+        "no certificate opens another account's endpoint, none no endpoint",
+        "the victim's own device is in, and says and hears there",
+        "refused; the victim's connection goes on";
+    MQTT_TAKE_OVER = "m2-take-over", "M2 client ids", "isolation",
+        "a client of the same name in another account ends nobody's connection",
+        "the victim's own second connection of that name does end the first",
+        "the victim's connection goes on, and hears";
+    MQTT_SESSION = "m3-session", "M3 sessions", "isolation",
+        "a session of the same name in another account gives away nothing and takes nothing",
+        "the same session comes back whole when nobody else asks for one of that name",
+        "all that waited comes to the victim, in order; nothing to the attacker";
+    MQTT_SUBSCRIBE = "m4-subscribe", "M4 subscriptions", "isolation",
+        "no filter, however wide, hears what another account's clients say",
+        "the victim hears it with the same filter",
+        "nothing of the victim's came";
+    MQTT_PUBLISH = "m5-publish", "M5 publishing", "isolation",
+        "nothing that is said in one account is heard in another, or changes a shadow there",
+        "the victim says the same and is heard",
+        "the victim's own application heard nothing of it";
+    MQTT_RETAINED = "m5-retained", "M5 publishing", "isolation",
+        "what is retained in one account is neither read, replaced nor cleared from another",
+        "who comes new to the victim's topic gets what the victim retained",
+        "who comes new gets it still; nothing of the victim's came to the attacker";
+    MQTT_WILL = "m6-will", "M6 wills", "isolation",
+        "a will is said in the account of its client only",
+        "the victim's own client is cut off, and its will is heard",
+        "the victim's own application heard nothing of it";
+    MQTT_LAPSED = "m9-lapsed", "M9 authorization while connected", "isolation",
+        "whose certificate or policy is taken away neither comes back nor goes on, and its will is not said",
+        "before, the same device connected, spoke and heard",
+        "refused; nothing of it was heard by its own tenant; it heard nothing";
+    MQTT_STRAY = "m5-stray", "M5 publishing", "isolation",
+        "a thing neither hears nor says what is another's of its tenant, nor what only the platform says",
+        "who may does the same: an application of the tenant, or the platform itself",
+        "refused; nothing of it was heard by its own tenant; it heard nothing";
+    MQTT_SHARE = "m10-shared", "M10 shared subscriptions", "isolation",
+        "a shared group of the same name in another account takes no share",
+        "the victim's group gets every message when nobody else has one of that name",
+        "the victim's group gets every message; nothing came to the attacker";
+    MQTT_JOBS = "m11-jobs", "M11 jobs and shadows", "isolation",
+        "nobody ends a job of another account's thing, whatever things and jobs of his are called",
+        "the victim's own device ends it the same way",
+        "the job as the victim's own people see it is as before";
+    MQTT_EVENTS = "m12-events", "M12 presence", "isolation",
+        "nobody is told who comes and goes in another account",
+        "the victim is told with the same filter",
+        "nothing of the victim's came";
     ACCESS = "h12-role", "H12 roles", "access",
         "a role may exactly what it says, on every operation",
         "the tenant's admin does the same and succeeds",
@@ -218,6 +266,16 @@ const ABSENT: &[Absent] = &[
         family: "H13 asynchronous artefacts",
         because: "exports are answered at once and read by H9; no job, backup or report is made to be fetched later",
         signs: &["backup", "report", "generate", "job"],
+    },
+    Absent {
+        family: "M7 topic aliases, M8 properties",
+        because: "they are names inside one connection, and travel with a message; the protocol's own tests try them",
+        signs: &[],
+    },
+    Absent {
+        family: "M13 rules, M14 streams, M15 publishing over HTTP",
+        because: "the platform has no rules but the lobby's, gives files by signed links (H5), and takes messages by MQTT only",
+        signs: &["/topics/", "/rules/", "/streams/"],
     },
     Absent {
         family: "H15 confused deputy",

@@ -35,7 +35,7 @@ pub(crate) fn claims() -> Result<u8> {
 
 /// Every defect that the reference platform can be started with.
 pub(crate) fn defects(arguments: &Defects) -> Result<u8> {
-    let of_the_data_plane = broker_defects::limits().iter().chain(broker_defects::messages());
+    let of_the_data_plane = broker_defects::all();
     let of_accounts = defects::found().chain(job_defects::jobs());
     for defect in defects::catalogue().iter().chain(of_the_data_plane).chain(of_accounts) {
         if arguments.names {

@@ -71,6 +71,22 @@ steps:
     .to_owned()
 }
 
+/// What is tried at two tenants' endpoints.
+fn attacked() -> String {
+    r#"scenario: Two accounts
+platform:
+  tenants:
+    acme:   { admin: ada@acme.test }
+    globex: { admin: gus@globex.test }
+devices:
+  lifts: { tenant: acme, simulated: 2, speaks: mqtt }
+steps:
+  - enroll: { devices: [lifts] }
+  - expect: { isolation: { between: [acme, globex], surfaces: [mqtt] } }
+"#
+    .to_owned()
+}
+
 /// Runs a scenario: how it ended, what went wrong by the name of the claim or the step, and all that was told.
 fn played(text: &str, defect: Option<&str>) -> (Verdict, BTreeSet<String>, Vec<u8>) {
     let mut sources = Sources::new();
@@ -114,6 +130,7 @@ fn scenario_for(defect: &str) -> String {
         "client-limits-for-all" => limited("payload", "4 KiB")
             .replace("  - expect:", "  - configure: { tenant: globex, quotas: { payload: 8 KiB } }\n  - expect:"),
         "one-line-at-the-broker" => storm(),
+        other if broker_defects::attacked().iter().any(|defect| defect.name == other) => attacked(),
         _ => messages(),
     }
 }
@@ -129,7 +146,7 @@ fn caught(defect: &str, due: &str) -> Result<(), String> {
 
 #[test]
 fn a_sound_platform_passes_and_does_so_twice_the_same() {
-    let all = broker_defects::limits().iter().chain(broker_defects::messages());
+    let all = broker_defects::all();
     let scenarios: BTreeSet<String> = all.map(|defect| scenario_for(defect.name)).collect();
     for text in scenarios {
         let (verdict, _, told) = played(&text, None);
@@ -149,5 +166,12 @@ fn limits_that_are_not_held_are_seen() {
 fn messages_that_reach_who_may_not_have_them_are_seen() {
     let missed: Vec<String> =
         broker_defects::messages().iter().filter_map(|defect| caught(defect.name, defect.caught_by).err()).collect();
+    assert_eq!(missed, [""; 0]);
+}
+
+#[test]
+fn what_reaches_from_one_client_to_another_is_seen() {
+    let missed: Vec<String> =
+        broker_defects::attacked().iter().filter_map(|defect| caught(defect.name, defect.caught_by).err()).collect();
     assert_eq!(missed, [""; 0]);
 }

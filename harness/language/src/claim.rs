@@ -194,7 +194,7 @@ claims! {
             ended: Located<RolloutEnd> = Shape::Word(RolloutEnd::WORDS), Required("how it ended: `ended: finished`");
         }
         /// Nothing crosses, both ways, on any surface.
-        Isolation = "isolation", Active, [P2, P6, P10, A2, A8] {
+        Isolation = "isolation", Active, [P2, P6, P10, A2, A7, A8] {
             /// Tenants, and `provider`.
             between: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::TenantOrProvider), 2), Required("who is kept apart: `between: [acme, globex]`");
             /// Where it is tried.

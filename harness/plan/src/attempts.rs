@@ -1,8 +1,9 @@
 //! The claims that make attempts of their own, compiled against the platform's surfaces.
 
 use fleetproof_claims::model::{Compiled, Family, Role, Surfaces};
+use fleetproof_claims::wired::{add_wired, wants_wired};
 use fleetproof_claims::{Options, Party, Subject, access, isolation};
-use fleetproof_language::{Claim, Scenario, Span, Step, Surface};
+use fleetproof_language::{Claim, Protocol, Scenario, Span, Step, Surface};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                         true => Compiled::default(),
                         false => isolation(surfaces, &parties, &options),
                     };
+                    if wants_wired(&options, speaks_mqtt(scenario)) {
+                        add_wired(&mut made, &parties, &options);
+                    }
                     // What is asked for and not tried is uncovered, not silence.
                     made.operations += untried.len();
                     made.uncovered.extend(untried);
@@ -72,8 +76,14 @@ fn family(surface: Surface) -> Option<Family> {
         Surface::Http => Some(Family::Http),
         Surface::Storage => Some(Family::Storage),
         Surface::Audit => Some(Family::Audit),
-        Surface::Mqtt | Surface::Lobby => None,
+        Surface::Mqtt => Some(Family::Mqtt),
+        Surface::Lobby => None,
     }
+}
+
+/// Whether anybody in a scenario comes to an endpoint by MQTT.
+fn speaks_mqtt(scenario: &Scenario) -> bool {
+    scenario.platform.lobby.is_some() || scenario.devices.iter().any(|(_, group)| group.speaks.value == Protocol::Mqtt)
 }
 
 fn granted(role: fleetproof_language::Role) -> Option<Role> {

@@ -103,10 +103,45 @@ catalogue! {
         "Everybody may write requests to every thing's jobs and shadows.";
 }
 
+catalogue! {
+    ATTACKED:
+    DefectId::Broker(broker::Defect::PrincipalOfAnyAccount), "principal-of-any-account" "A2" isolation:
+        "A certificate of any account may connect to every account.";
+    DefectId::Broker(broker::Defect::SharedGroupCrosses), "shared-group-crosses" "A2" isolation:
+        "Shared groups of one name are one group in all accounts.";
+    DefectId::Broker(broker::Defect::PresenceCrosses), "presence-crosses" "A2" isolation:
+        "Who comes and goes is told in every account.";
+    DefectId::Broker(broker::Defect::InactiveMayConnect), "inactive-may-connect" "A7" isolation:
+        "A certificate that is not active may connect.";
+    DefectId::Broker(broker::Defect::RevokedStaysConnected), "revoked-stays-connected" "A7" isolation:
+        "The connection of a certificate that was revoked goes on.";
+    DefectId::Broker(broker::Defect::WillAfterRevocation), "will-after-revocation" "A7" isolation:
+        "The will of a client is said although its certificate was revoked.";
+    DefectId::Broker(broker::Defect::PolicyRemembered), "policy-remembered" "A2" isolation:
+        "What the policies allowed at the beginning is allowed as long as the connection lasts.";
+    DefectId::Broker(broker::Defect::WillUnchecked), "will-unchecked" "A2" isolation:
+        "A will is said wherever it wants.";
+    DefectId::Broker(broker::Defect::AnswersOpen), "answers-open" "A2" isolation:
+        "Clients may write to topics of answers, notifications and events.";
+    DefectId::Broker(broker::Defect::ReceiveUnchecked), "receive-unchecked" "A2" isolation:
+        "Nobody asks whether a subscriber may still receive.";
+}
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Defect> {
+    LIMITS.iter().chain(MESSAGES).chain(ATTACKED)
+}
+
 /// Those that a claim on limits of the data plane, or on its neighbours, must catch.
 #[must_use]
 pub fn limits() -> &'static [Defect] {
     LIMITS
+}
+
+/// Those that attempts upon endpoints must catch.
+#[must_use]
+pub fn attacked() -> &'static [Defect] {
+    ATTACKED
 }
 
 /// Those that a look at who received what must catch.
@@ -123,7 +158,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_found() {
-        let all: Vec<_> = limits().iter().chain(messages()).collect();
+        let all: Vec<_> = all().collect();
         let names: BTreeSet<_> = all.iter().map(|defect| defect.name).collect();
         let ids: BTreeSet<_> = all.iter().map(|defect| defect.id).collect();
         assert_eq!((names.len(), ids.len()), (all.len(), all.len()));

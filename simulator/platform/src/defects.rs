@@ -640,7 +640,7 @@ pub fn catalogue() -> &'static [Defect] {
 /// The defect called `name`, of whichever list.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Defect> {
-    let broker = broker_defects::limits().iter().chain(broker_defects::messages());
+    let broker = broker_defects::all();
     let others = ACCOUNT_DEFECTS.iter().chain(ORGANISATION).chain(LOBBY);
     CATALOGUE.iter().chain(others).chain(broker).chain(job_defects::jobs()).find(|defect| defect.name == name)
 }

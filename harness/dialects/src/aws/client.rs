@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use fleetproof_wire::mqtt::packet::{ConnAck, Disconnect, Packet};
-pub use fleetproof_wire::mqtt::packet::{Connect, Publish, Qos, Subscription, Version};
+pub use fleetproof_wire::mqtt::packet::{Connect, Publish, Qos, Subscription, Version, Will};
 use fleetproof_wire::mqtt::session::Event;
 use fleetproof_wire::mqtt::{Codec, Session};
 use fleetproof_world::tls::TlsClient;

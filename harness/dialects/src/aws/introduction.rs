@@ -1,5 +1,6 @@
 //! A thing made known to its account, with all that it needs to connect.
 
+use super::things::Place;
 use super::{ROOT, ask, send};
 use crate::mender::{Mender, Session};
 use crate::{Answer, DialectError, Refused, Request, Result, Token};
@@ -10,6 +11,9 @@ const POLICY: &str = "fleetproof-thing";
 
 /// The policy that applications have.
 const APPLICATION: &str = "fleetproof-application";
+
+/// The policy that names no account.
+const UNBOUNDED: &str = "fleetproof-unbounded";
 
 /// A thing that can connect.
 #[derive(Clone, Debug)]
@@ -53,6 +57,32 @@ pub async fn application(mender: &Mender, by: &Session, region: &str, name: &str
     ] });
     grant(mender, by, region, (APPLICATION, &all), &arn).await?;
     Ok(made)
+}
+
+/// As [`application`], but what it may do is written without a word of its account: everything, everywhere. What it may do
+/// elsewhere is for the platform to say.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn unbounded(mender: &Mender, by: &Session, region: &str, name: &str) -> Result<Introduced> {
+    let (made, arn) = certified(mender, by, region, name).await?;
+    let attributes =
+        json!({ "ForAnyValue:StringEquals": { "iot:ConnectAttributes": ["PersistentConnect", "LastWill"] } });
+    let all = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "iot:*", "Resource": "*" },
+        { "Effect": "Allow", "Action": "iot:Connect", "Resource": "*", "Condition": attributes },
+    ] });
+    grant(mender, by, region, (UNBOUNDED, &all), &arn).await?;
+    Ok(made)
+}
+
+/// Takes from a thing that was [`introduce`]d what it may do. Its certificate stays as it is.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn narrow(mender: &Mender, by: &Session, place: &Place, certificate: &str) -> Result<()> {
+    let target = json!({ "target": place.arn(&format!("cert/{certificate}")) });
+    ask(mender, by, "POST", &place.path(&format!("/target-policies/{POLICY}")), Some(&target)).await.map(drop)
 }
 
 /// An active certificate with its key, and its name.

@@ -115,6 +115,24 @@ pub async fn create(mender: &Mender, by: &Session, place: &Place, id: &str, spec
     ask(mender, by, "PUT", &place.path(&format!("/jobs/{id}")), Some(&spec.body())).await.map(drop)
 }
 
+/// Makes a job for things that only waits to be done: its document says `word`.
+///
+/// # Errors
+/// As the platform refuses it: 409 for an id that is taken.
+pub async fn offer(mender: &Mender, by: &Session, place: &Place, id: &str, thing: &str, word: &str) -> Result<()> {
+    let document = json!({ "operation": word }).to_string();
+    let body = json!({ "targets": [place.arn(&format!("thing/{thing}"))], "document": document });
+    ask(mender, by, "PUT", &place.path(&format!("/jobs/{id}")), Some(&body)).await.map(drop)
+}
+
+/// Takes a job away, whatever has become of it.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn remove(mender: &Mender, by: &Session, place: &Place, id: &str) -> Result<()> {
+    ask(mender, by, "DELETE", &place.path(&format!("/jobs/{id}?force=true")), None).await.map(drop)
+}
+
 /// Ends a job before its time, with what its devices have begun. `reason`: a word, which the platform tells again.
 ///
 /// # Errors

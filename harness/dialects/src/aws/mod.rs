@@ -8,7 +8,7 @@ pub mod lobby;
 pub mod organisation;
 pub mod things;
 
-pub use introduction::{Introduced, application, introduce};
+pub use introduction::{Introduced, application, introduce, narrow, unbounded};
 pub use things::Place;
 
 use crate::mender::{Door, Mender, Session};

@@ -141,23 +141,40 @@ pub async fn revoke(mender: &Mender, by: &Session, place: &Place, certificate: &
     ask(mender, by, "PUT", &path, None).await.map(drop)
 }
 
+/// Makes a certificate inactive: nobody comes in with it until it is active again.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn deactivate(mender: &Mender, by: &Session, place: &Place, certificate: &str) -> Result<()> {
+    let inactive = place.path(&format!("/certificates/{certificate}?newStatus=INACTIVE"));
+    match ask(mender, by, "PUT", &inactive, None).await {
+        // It is revoked: as good as inactive.
+        Err(error) if error.status() == Some(406) => Ok(()),
+        done => done.map(drop),
+    }
+}
+
+/// Takes a certificate away for good that no thing has.
+///
+/// # Errors
+/// As the platform refuses it.
+pub async fn discard(mender: &Mender, by: &Session, place: &Place, certificate: &str) -> Result<()> {
+    deactivate(mender, by, place, certificate).await?;
+    let gone = place.path(&format!("/certificates/{certificate}?forceDelete=true"));
+    ask(mender, by, "DELETE", &gone, None).await.map(drop)
+}
+
 /// Takes a thing and its certificate away for good.
 ///
 /// # Errors
 /// As the platform refuses it.
 pub async fn forget(mender: &Mender, by: &Session, place: &Place, thing: &str, certificate: &str) -> Result<()> {
     let arn = place.arn(&format!("cert/{certificate}"));
-    let inactive = place.path(&format!("/certificates/{certificate}?newStatus=INACTIVE"));
-    match ask(mender, by, "PUT", &inactive, None).await {
-        // It is revoked: as good as inactive.
-        Err(error) if error.status() == Some(406) => {}
-        done => drop::<Answer>(done?),
-    }
+    deactivate(mender, by, place, certificate).await?;
     let detach = Request::new("DELETE", format!("{ROOT}{}", place.path(&format!("/things/{thing}/principals"))));
     send(mender, by, detach.header("x-amzn-principal", arn)).await?;
     ask(mender, by, "DELETE", &place.path(&format!("/things/{thing}")), None).await?;
-    let gone = place.path(&format!("/certificates/{certificate}?forceDelete=true"));
-    ask(mender, by, "DELETE", &gone, None).await.map(drop)
+    discard(mender, by, place, certificate).await
 }
 
 /// All things of the account, with what they report.

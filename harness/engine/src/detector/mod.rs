@@ -17,6 +17,7 @@ mod prey;
 mod round;
 mod tell;
 mod trial;
+mod wired;
 
 use camp::{Camp, Names};
 use fleetproof_claims::model::{BodyTemplate, Compiled, Surface, Surfaces};
@@ -26,6 +27,7 @@ use fleetproof_journal::{Attempted, Verdict, What};
 use fleetproof_world::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+pub use wired::Endpoints;
 
 /// A tenant as the detector needs it.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct DetectorContext<'a> {
     pub deadline: Stamp,
     /// Stands in the name of everything that is made; another one for each claim of a run.
     pub label: String,
+    /// Where all endpoints for MQTT are; `None`: nothing is tried there.
+    pub endpoints: Option<Endpoints>,
     /// The sessions of the scenario's own people who are asked about (`access`), by name.
     pub people: BTreeMap<String, Session>,
     /// Told of every attempt when it is judged, and of the coverage at the end.
@@ -84,6 +88,8 @@ pub enum DetectorError {
     NoSeat(String),
     /// A camp lacks what it was pitched with: a bug.
     NoCamp,
+    /// Something that is shown to the platform could not be made.
+    Unprepared(String),
 }
 
 impl fmt::Display for DetectorError {
@@ -92,6 +98,7 @@ impl fmt::Display for DetectorError {
             Self::Dialect(error) => write!(f, "the attempts could not be prepared: {error}"),
             Self::NoSeat(tenant) => write!(f, "`{tenant}` is not there to be attacked"),
             Self::NoCamp => f.write_str("a canary user is missing"),
+            Self::Unprepared(why) => write!(f, "the attempts could not be prepared: {why}"),
         }
     }
 }
@@ -160,7 +167,9 @@ async fn run(
     };
     let mut outcome = Ok(());
     let mut attempted = Vec::new();
-    for seat in &ctx.seats {
+    // Where nothing is tried by requests nobody is needed who makes them.
+    let seats: &[Seat] = if compiled.attempts.is_empty() { &[] } else { &ctx.seats };
+    for seat in seats {
         match Camp::pitch(&field.mender, &field.surfaces, seat, &field.names).await {
             Ok(camp) => drop(field.camps.insert(seat.at.name.to_string(), camp)),
             Err(error) => outcome = Err(error),
@@ -173,6 +182,16 @@ async fn run(
     let mut struck = Ok(());
     for camp in field.camps.values() {
         struck = struck.and(camp.strike(&field.mender, &field.surfaces, &field.names).await);
+    }
+    if let (Ok(()), false, Some(endpoints)) = (&outcome, compiled.wired.is_empty(), &ctx.endpoints) {
+        let coast = wired::Coast {
+            mender: &ctx.mender,
+            endpoints,
+            seats: &ctx.seats,
+            label: &ctx.label,
+            deadline: ctx.deadline,
+        };
+        outcome = wired::all(&coast, &compiled.wired, ctx.emit, &mut attempted).await;
     }
     // A platform that has let an attempt through may well not serve its owners either: that is no excuse for it.
     if !attempted.iter().any(|attempted| attempted.verdict == Verdict::Failed) {
@@ -208,7 +227,8 @@ fn affordable(surface: &Surface) -> Surface {
 fn summed(compiled: &Compiled, attempted: Vec<Attempted>) -> Detection {
     let made: Vec<&Attempted> = attempted.iter().filter(|a| a.verdict != Verdict::Skipped).collect();
     let operations: BTreeSet<&str> = made.iter().map(|a| a.operation.as_str()).collect();
-    let planned: BTreeSet<&str> = compiled.attempts.iter().map(|a| a.operation.as_str()).collect();
+    let mut planned: BTreeSet<&str> = compiled.attempts.iter().map(|a| a.operation.as_str()).collect();
+    planned.extend(compiled.wired.iter().map(|attempt| attempt.operation));
     let mut uncovered = compiled.uncovered.clone();
     uncovered.extend(planned.iter().filter(|operation| !operations.contains(**operation)).map(|o| (*o).to_owned()));
     let worst = made.iter().map(|a| a.verdict).fold(Verdict::Passed, |worst, next| match (worst, next) {
