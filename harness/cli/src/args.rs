@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Defects(Defects),
     /// Run the reference platform alone, for a person or a real client to try
     Serve(Serve),
+    /// Draw a device's QR code, by which it is claimed at the Device Lobby (SVG)
+    Label(Label),
     /// Print a report of a recorded run, or of one from its shards
     Report(Report),
     /// Give back what runs that were killed still hold
@@ -42,6 +44,15 @@ pub(crate) struct Paths {
     /// Files, or folders of `*.yaml`
     #[arg(required = true)]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Label {
+    /// The text of its label, its fingerprint, or a file with its certificate (PEM)
+    pub(crate) device: String,
+    /// Where the drawing goes, instead of to the standard output
+    #[arg(long, short)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod check;
 mod clean;
 mod error;
 mod files;
+mod label;
 mod plan;
 mod progress;
 mod replay;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Claims => catalogues::claims(),
         Command::Defects(arguments) => catalogues::defects(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Label(arguments) => label::label(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Clean => clean::clean(),
         Command::Replay(arguments) => replay::replay(&arguments),

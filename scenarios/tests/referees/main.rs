@@ -12,9 +12,11 @@
 mod artifacts;
 mod bench;
 mod client;
+mod label;
 mod management;
 mod mqtt;
 mod process;
+mod rumqtt;
 mod secure;
 mod server;
 mod updates;

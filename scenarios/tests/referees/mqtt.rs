@@ -7,27 +7,31 @@ use crate::process::{Process, mortal, run, said};
 use crate::server::{Person, Server};
 use fleetproof_wire::http::Request;
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
 const PROGRAMS: &[&str] = &["mosquitto_pub", "mosquitto_sub", "openssl"];
+
+/// Where an account's operations are.
+const ACCOUNT: &str = "/api/management/v1/iot";
 
 /// The versions of the protocol, as the programs call them.
 const VERSIONS: &[&str] = &["mqttv311", "mqttv5"];
 
 /// A device with its certificate in files.
 #[derive(Clone)]
-struct Device {
-    thing: String,
-    certificate: String,
-    key: String,
-    authority: String,
-    port: String,
+pub struct Device {
+    pub thing: String,
+    pub certificate: String,
+    pub key: String,
+    pub authority: String,
+    pub port: String,
 }
 
 impl Device {
     /// The device that `serve` tells of.
-    fn told(bench: &Bench, server: &Server) -> Self {
+    pub fn told(bench: &Bench, server: &Server) -> Self {
         let door = server.door();
         let text = |path: &str| door.pointer(path).and_then(Value::as_str).unwrap().to_owned();
         Self::kept(bench, server, &text("/device/thing"), &text("/device/certificate"), &text("/device/key"))
@@ -47,7 +51,7 @@ impl Device {
 
     /// Another device of the same account, made by its admin.
     async fn made(bench: &Bench, server: &Server, admin: &Person, thing: &str) -> Self {
-        let root = "/api/management/v1/iot";
+        let root = ACCOUNT;
         let certificate = format!("{root}/keys-and-certificate?setAsActive=true");
         let made = admin.ask(Request::new("POST", certificate)).await;
         assert_eq!(made.status, 200, "{}", made.text());
@@ -212,20 +216,31 @@ fn referee_mosquitto_is_turned_away_without_a_right() {
     });
 }
 
-/// Runs a kind of client that `devices.py` knows, as the device that `serve` tells of.
+/// The Python that has the tools of `ci/requirements.txt`; `None`: there is none, and the test says so.
+fn interpreter(name: &str) -> Option<OsString> {
+    let python = std::env::var_os("FLEETPROOF_PYTHON");
+    if python.is_none() {
+        println!("SKIPPED {name}: FLEETPROOF_PYTHON names no Python with the tools of ci/requirements.txt");
+    }
+    python
+}
+
+/// Runs a kind of client that `devices.py` knows, with what this device has.
+fn drive(python: &OsString, kind: &str, device: &Device, name: &str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/referees/devices.py");
+    let mut command = Command::new(python);
+    command.args([script, kind, "localhost", &device.port, &device.authority, &device.certificate, &device.key, name]);
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+/// Runs a kind of client as the device that `serve` tells of.
 fn python(name: &str, kind: &str) {
     referee(name, &[], async |bench| {
-        let Some(python) = std::env::var_os("FLEETPROOF_PYTHON") else {
-            println!("SKIPPED {name}: FLEETPROOF_PYTHON names no Python with the tools of ci/requirements.txt");
-            return;
-        };
+        let Some(python) = interpreter(name) else { return };
         let server = Server::start(bench);
         let device = Device::told(bench, &server);
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/referees/devices.py");
-        let mut command = Command::new(python);
-        command.args([script, kind, "localhost", &device.port, &device.authority, &device.certificate, &device.key]);
-        let output = run(command.arg(&device.thing));
-        assert!(output.status.success(), "{}", said(&output));
+        drive(&python, kind, &device, &device.thing);
         server.end();
     });
 }
@@ -238,4 +253,70 @@ fn referee_paho_speaks_both_versions() {
 #[test]
 fn referee_aws_sdk_keeps_a_shadow() {
     python("mqtt_sdk", "sdk");
+}
+
+#[test]
+fn referee_aws_sdk_carries_out_jobs() {
+    referee("mqtt_sdk_jobs", &[], async |bench| {
+        let Some(python) = interpreter("mqtt_sdk_jobs") else { return };
+        let server = Server::start(bench);
+        let admin = server.login().await;
+        let device = Device::told(bench, &server);
+        let who = admin.ask(Request::new("GET", format!("{ACCOUNT}/caller-identity"))).await;
+        let who: Value = serde_json::from_slice(&who.body).unwrap();
+        let (region, account) = (who["Region"].as_str().unwrap(), who["Account"].as_str().unwrap());
+        let target = format!("arn:aws:iot:{region}:{account}:thing/{}", device.thing);
+        for job in ["first", "second"] {
+            let new = json!({ "targets": [target], "document": json!({ "operation": job }).to_string() });
+            admin.say("PUT", &format!("{ACCOUNT}/jobs/{job}"), &new, 200).await;
+        }
+        drive(&python, "jobs", &device, &device.thing);
+        for job in ["first", "second"] {
+            let path = format!("{ACCOUNT}/things/{}/jobs/{job}", device.thing);
+            let told: Value = serde_json::from_slice(&admin.ask(Request::new("GET", path)).await.body).unwrap();
+            assert_eq!(told.pointer("/execution/status"), Some(&json!("SUCCEEDED")), "{told}");
+        }
+        server.end();
+    });
+}
+
+/// Things are called `hvac-<SerialNumber>`, and may do nothing but come in.
+fn template() -> Value {
+    let own = "client/${iot:Connection.Thing.ThingName}";
+    let policy = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "iot:Connect", "Resource": format!("arn:aws:iot:*:*:{own}") },
+    ] });
+    let body = json!({
+        "Parameters": { "SerialNumber": { "Type": "String" } },
+        "Resources": {
+            "thing": { "Type": "AWS::IoT::Thing", "Properties": {
+                "ThingName": { "Fn::Join": ["-", ["hvac", { "Ref": "SerialNumber" }]] } } },
+            "certificate": { "Type": "AWS::IoT::Certificate", "Properties": {
+                "CertificateId": { "Ref": "AWS::IoT::Certificate::Id" }, "Status": "Active" } },
+            "policy": { "Type": "AWS::IoT::Policy", "Properties": { "PolicyDocument": policy.to_string() } },
+        },
+        "DeviceConfiguration": { "pace": "slow" },
+    });
+    json!({ "templateName": "line-1", "templateBody": body.to_string(), "enabled": true })
+}
+
+#[test]
+fn referee_aws_sdk_is_provisioned() {
+    referee("mqtt_sdk_provisioning", &[], async |bench| {
+        let Some(python) = interpreter("mqtt_sdk_provisioning") else { return };
+        let server = Server::start(bench);
+        let admin = server.login().await;
+        admin.say("POST", &format!("{ACCOUNT}/provisioning-templates"), &template(), 200).await;
+        // A claim for a few minutes, which whoever installs the device is given.
+        let claim = format!("{ACCOUNT}/provisioning-templates/line-1/provisioning-claim");
+        let claim = admin.ask(Request::new("POST", claim)).await;
+        assert_eq!(claim.status, 200, "{}", claim.text());
+        let claim: Value = serde_json::from_slice(&claim.body).unwrap();
+        let text = |path: &str| claim.pointer(path).and_then(Value::as_str).unwrap();
+        let box_1 = Device::kept(bench, &server, "box-1", text("/certificatePem"), text("/keyPair/PrivateKey"));
+        drive(&python, "provisioning", &box_1, "line-1");
+        let thing = admin.ask(Request::new("GET", format!("{ACCOUNT}/things/hvac-7"))).await;
+        assert_eq!(thing.status, 200, "{}", thing.text());
+        server.end();
+    });
 }

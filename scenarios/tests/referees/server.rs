@@ -25,7 +25,7 @@ pub struct Server {
 }
 
 /// The program as a user has it, built beside this test.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test.parent().and_then(|deps| deps.parent()).unwrap().join("fleetproof");
     assert!(program.is_file(), "{} is not built: cargo build -p fleetproof", program.display());
