@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Draw a device's QR code, by which it is claimed at the Device Lobby (SVG)
     Label(Label),
+    /// Run a fleet against any endpoint, without a scenario, and count what comes of it
+    #[command(subcommand)]
+    Simulate(Simulate),
     /// Print a report of a recorded run, or of one from its shards
     Report(Report),
     /// Give back what runs that were killed still hold
@@ -44,6 +47,85 @@ pub(crate) struct Paths {
     /// Files, or folders of `*.yaml`
     #[arg(required = true)]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Simulate {
+    /// Devices that connect by MQTT, all with one certificate, each under a name of its own
+    Mqtt(SimulateMqtt),
+    /// Devices that poll, as Mender's do
+    Mender(SimulateMender),
+}
+
+/// What all fleets have.
+#[derive(Debug, Args)]
+pub(crate) struct Crowd {
+    /// Where the endpoint is: HOST:PORT
+    #[arg(long)]
+    pub(crate) at: String,
+    /// How many devices
+    #[arg(long)]
+    pub(crate) devices: u32,
+    /// How their names begin: NAMES-1, NAMES-2, …
+    #[arg(long, default_value = "sim")]
+    pub(crate) names: String,
+    /// The version that they run
+    #[arg(long, default_value = "1.0")]
+    pub(crate) runs: String,
+    /// How long
+    #[arg(long, value_parser = duration, default_value = "60s")]
+    pub(crate) r#for: Duration,
+    /// How often a line is told meanwhile
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    pub(crate) tell: Duration,
+    /// The seed of what devices draw: keys, pauses
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateMqtt {
+    #[command(flatten)]
+    pub(crate) crowd: Crowd,
+    /// The host that they name in their handshake
+    #[arg(long)]
+    pub(crate) host: String,
+    /// A file with the certificate that they trust (PEM)
+    #[arg(long)]
+    pub(crate) ca: PathBuf,
+    /// A file with the certificate that all of them show (PEM); its policy lets it in under every name
+    #[arg(long)]
+    pub(crate) certificate: PathBuf,
+    /// A file with its key (PEM)
+    #[arg(long)]
+    pub(crate) key: PathBuf,
+    /// Where each says something; `{thing}` stands for its name. They only connect when it is left out
+    #[arg(long)]
+    pub(crate) publishes: Option<String>,
+    /// How often it says it
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    pub(crate) every: Duration,
+    /// Of how many bytes
+    #[arg(long, default_value_t = 200)]
+    pub(crate) size: usize,
+    /// They do jobs
+    #[arg(long)]
+    pub(crate) jobs: bool,
+    /// They have a shadow
+    #[arg(long)]
+    pub(crate) shadow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateMender {
+    #[command(flatten)]
+    pub(crate) crowd: Crowd,
+    /// The variable of the environment with the tenant's token
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant_token_env: String,
+    /// How often they ask for an update
+    #[arg(long, value_parser = duration, default_value = "30s")]
+    pub(crate) poll: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -35,8 +35,11 @@ fn text(device: &str) -> Result<String> {
     }
     let file = Path::new(device);
     let text = std::fs::read_to_string(file).map_err(|error| {
-        let help = "give the text of its label, its fingerprint (64 hexadecimal digits), or a file with its certificate (PEM)";
-        CliError::Invalid(format!("{device} is no label and no fingerprint, and cannot be read as a file: {error}; {help}"))
+        let help =
+            "give the text of its label, its fingerprint (64 hexadecimal digits), or a file with its certificate (PEM)";
+        CliError::Invalid(format!(
+            "{device} is no label and no fingerprint, and cannot be read as a file: {error}; {help}"
+        ))
     })?;
     let read = Certificate::from_pem(&text);
     let read = read.map_err(|error| CliError::Invalid(format!("{device} holds no certificate: {error}")))?;

@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod serve;
 mod signals;
+mod simulate;
 mod survey;
 
 use args::{Arguments, Command};
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Label(arguments) => label::label(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Clean => clean::clean(),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
     };
     match done {

@@ -21,7 +21,14 @@ fn referee_zbarimg_reads_the_label_of_a_device() {
         let read = run(Command::new("zbarimg").args(["--raw", "--quiet", "-Sdisable", "-Sqrcode.enable", &picture]));
         assert!(read.status.success(), "{}", said(&read));
         let read = String::from_utf8(read.stdout).unwrap().trim().to_owned();
-        let shown = run(Command::new("openssl").args(["x509", "-in", &device.certificate, "-noout", "-fingerprint", "-sha256"]));
+        let shown = run(Command::new("openssl").args([
+            "x509",
+            "-in",
+            &device.certificate,
+            "-noout",
+            "-fingerprint",
+            "-sha256",
+        ]));
         let fingerprint = said(&shown).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
         assert_eq!(read, fingerprint);
         server.end();

@@ -83,6 +83,21 @@ impl Network {
         }
     }
 
+    /// Whoever dials `name` from now on dials `at`, a host and a port outside of this process.
+    ///
+    /// # Errors
+    /// What the system says of the host; `NotFound` when it has no address; `Unsupported` in memory, which has no outside.
+    pub async fn know(&self, name: &str, at: &str) -> io::Result<SocketAddr> {
+        let Kind::Tcp(tcp) = &self.kind else {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the in-memory network has no outside"));
+        };
+        let address = tokio::net::lookup_host(at).await?.next();
+        let address =
+            address.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("`{at}` has no address")))?;
+        tcp.know(name, address);
+        Ok(address)
+    }
+
     /// Dials `to` as `from`.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ impl Tcp {
     pub(crate) async fn listen(&self, name: &str, at: SocketAddr) -> io::Result<Incoming> {
         let listener = TcpListener::bind(at).await?;
         let address = listener.local_addr()?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), address);
+        self.know(name, address);
         let (arrivals, incoming) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             loop {
@@ -41,6 +41,11 @@ impl Tcp {
             }
         });
         Ok(incoming)
+    }
+
+    /// A name stands for this address from now on.
+    pub(crate) fn know(&self, name: &str, at: SocketAddr) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), at);
     }
 
     pub(crate) async fn connect(&self, to: &str) -> io::Result<(Socket, Tear)> {
