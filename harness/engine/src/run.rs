@@ -1,5 +1,6 @@
 //! One run of one scenario: what is known while it lasts.
 
+use crate::accounts::Accounts;
 use crate::fleet::Fleet;
 use crate::kept::Kept;
 use crate::people::{People, PeopleError};
@@ -41,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) things: Things,
     /// Who hears what they publish.
     pub(crate) listeners: Listeners,
+    /// The accounts that an organisation makes of tenants, where the scenario has one.
+    pub(crate) accounts: Accounts,
     /// The lobby, where the scenario has one.
     pub(crate) lobby: LobbyDesk,
     /// What the platform calls each device, once it knows it.
