@@ -130,6 +130,7 @@ async fn bring_up(
         carried_out: Kept::default(),
         uncontrolled: Kept::default(),
         stores: running.stores(),
+        calls: running.calls(),
         own: Own::new(&world.seeds, secrets, shared),
         budget_ends: Cell::new(shared.now().after(plan.scenario.budget())),
         stop: stop.clone(),

@@ -7,6 +7,7 @@
 mod accounts;
 mod actors;
 mod background;
+mod calls;
 pub mod detector;
 mod dispatch;
 mod expectations;

@@ -20,7 +20,7 @@ use fleetproof_dialects::mender::{ClientLimit, Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
 use fleetproof_language::{Located, Rate, Sources, Span};
 use fleetproof_plan::{Plan, PlannedDevice};
-use fleetproof_stacks::Stores;
+use fleetproof_stacks::{Calls, Stores};
 use fleetproof_world::{Stamp, World};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +80,8 @@ pub(crate) struct Run {
     pub(crate) uncontrolled: Kept<Vec<(&'static str, Span)>>,
     /// What the platform keeps, seen from within.
     pub(crate) stores: Stores,
+    /// Its calls that can be made to fail.
+    pub(crate) calls: Calls,
     /// What the scenario's own requests and texts hold.
     pub(crate) own: Own,
     /// When the scenario's time is used up.
