@@ -1,5 +1,6 @@
 //! The way of one run, from the first event to the last.
 
+use crate::accounts::Accounts;
 use crate::fleet::Fleet;
 use crate::kept::Kept;
 use crate::people::{Passwords, People};
@@ -110,6 +111,7 @@ async fn bring_up(
         fleet: Fleet::new(&world, shared, &plan.population, release::key(&plan, &world.seeds).map(|key| key.check())),
         things: Things::new(&world, running.shared_door()),
         listeners: Listeners::default(),
+        accounts: Accounts::default(),
         lobby: LobbyDesk::default(),
         ids: Kept::new(vec![None; plan.population.devices.len()]),
         accepted: Kept::default(),
@@ -128,6 +130,7 @@ async fn bring_up(
         carried_out: Kept::default(),
         uncontrolled: Kept::default(),
         stores: running.stores(),
+        calls: running.calls(),
         own: Own::new(&world.seeds, secrets, shared),
         budget_ends: Cell::new(shared.now().after(plan.scenario.budget())),
         stop: stop.clone(),

@@ -73,7 +73,7 @@ pub(crate) fn put(run: &Run, fault: &Fault, span: Span) -> Result<Option<Held>> 
             loss: it.value.loss.as_ref().map_or(0, |loss| loss.value),
             bandwidth: it.value.bandwidth.as_ref().map(|bandwidth| bandwidth.value),
         }),
-        Fault::Reset(_) => return Ok(None),
+        Fault::Reset(_) | Fault::FailCalls(_) => return Ok(None),
     };
     let ends = ends(run, fault.between())?;
     let told = told(fault);

@@ -4,8 +4,10 @@
 //! per verb) and claims (`expectations/`, one per claim) share; branches that run side by side take turns at awaits. Everything that happens is an event in
 //! the journal; verdicts are drawn from the record and from what the platform shows, never from what a step hoped for.
 
+mod accounts;
 mod actors;
 mod background;
+mod calls;
 pub mod detector;
 mod dispatch;
 mod expectations;

@@ -1,5 +1,6 @@
 //! One run of one scenario: what is known while it lasts.
 
+use crate::accounts::Accounts;
 use crate::fleet::Fleet;
 use crate::kept::Kept;
 use crate::people::{People, PeopleError};
@@ -19,7 +20,7 @@ use fleetproof_dialects::mender::{ClientLimit, Mender, Session, TenantRef};
 use fleetproof_journal::{Place, Verdict};
 use fleetproof_language::{Located, Rate, Sources, Span};
 use fleetproof_plan::{Plan, PlannedDevice};
-use fleetproof_stacks::Stores;
+use fleetproof_stacks::{Calls, Stores};
 use fleetproof_world::{Stamp, World};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) things: Things,
     /// Who hears what they publish.
     pub(crate) listeners: Listeners,
+    /// The accounts that an organisation makes of tenants, where the scenario has one.
+    pub(crate) accounts: Accounts,
     /// The lobby, where the scenario has one.
     pub(crate) lobby: LobbyDesk,
     /// What the platform calls each device, once it knows it.
@@ -77,6 +80,8 @@ pub(crate) struct Run {
     pub(crate) uncontrolled: Kept<Vec<(&'static str, Span)>>,
     /// What the platform keeps, seen from within.
     pub(crate) stores: Stores,
+    /// Its calls that can be made to fail.
+    pub(crate) calls: Calls,
     /// What the scenario's own requests and texts hold.
     pub(crate) own: Own,
     /// When the scenario's time is used up.

@@ -1,12 +1,14 @@
 //! What a scenario's `platform` describes comes into being.
 
+use crate::accounts::Deed;
 use crate::expectations::client_limits::of_clients;
 use crate::people::{Passwords, Tenant};
 use crate::run::{Result, Run, Stop};
 use fleetproof_claims::model::Role;
 use fleetproof_dialects::DialectError;
-use fleetproof_dialects::aws::organisation::{self, NewAccount, Organisation};
+use fleetproof_dialects::aws::organisation::{self, NewAccount, OnItsWay, Organisation};
 use fleetproof_dialects::mender::{ClientLimit, Mender, Session, TenantRef, roles};
+use fleetproof_journal::What;
 use fleetproof_language::{Located, Protocol, Quotas, Rate, Starts, User};
 use fleetproof_plan::Plan;
 use fleetproof_stacks::{Founding, Running, Tenancy};
@@ -43,8 +45,9 @@ pub(crate) fn founding(plan: &Plan, passwords: &Passwords) -> Founding {
     let regions = platform.regions.iter().map(|region| region.value.clone()).collect();
     let limits_clients = platform.tenants.iter().filter_map(|(_, tenant)| tenant.quotas.as_ref());
     let limits_clients = limits_clients.flat_map(|quotas| quotas.limits()).any(|limit| of_clients(limit).is_some());
+    let has_accounts = platform.lobby.is_some() || !platform.regions.is_empty();
     let has_things = plan.population.devices.iter().any(|device| device.speaks == Protocol::Mqtt);
-    let speaks_mqtt = has_things || limits_clients;
+    let speaks_mqtt = has_things || has_accounts || limits_clients;
     Founding { tenants, regions, speaks_mqtt }
 }
 
@@ -74,13 +77,14 @@ pub(crate) async fn settle(run: &Run, running: &Running) -> Result<()> {
         let by = run.people.admin(Run::PROVIDER).await?;
         let regions: Vec<String> = scenario.platform.regions.iter().map(|region| region.value.clone()).collect();
         let organisation = organisation::found(&run.mender, &by, &regions).await?;
-        run.lobby.organisation.change(|known| *known = Some(organisation));
+        run.accounts.organisation.change(|known| *known = Some(organisation));
     }
     if scenario.platform.provider.is_some() {
         let by = run.people.admin(Run::PROVIDER).await?;
         for (name, tenant) in scenario.platform.tenants.iter() {
             if tenant.starts == Starts::Ready {
-                asked_for(run, name).ask(&run.mender, &by).await?;
+                let answer = asked_for(run, name, false).ask(&run.mender, &by).await;
+                taken_note(run, name, &by, answer)?;
                 run.carried_out.insert("onboard");
                 welcome(run, name).await?;
             }
@@ -105,8 +109,16 @@ pub(crate) struct AskedFor {
     admin: String,
     password: Password,
     limit: Option<i64>,
-    /// Where it shall be, in the organisation that has it made; `None`: there is none.
-    vended: Option<(Organisation, Vec<String>)>,
+    /// The organisation that has it made, and what is asked of that; `None`: there is none.
+    vended: Option<(Organisation, NewAccount)>,
+}
+
+/// What came of asking.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    answer: std::result::Result<String, DialectError>,
+    /// What was seen of the account on its way; `None`: it is none of an organisation's.
+    seen: Option<OnItsWay>,
 }
 
 /// A password on its way: it cannot be printed.
@@ -121,17 +133,40 @@ impl std::fmt::Debug for Password {
 
 impl AskedFor {
     /// Asks, and waits until the tenant is there.
-    pub(crate) async fn ask(self, mender: &Mender, by: &Session) -> std::result::Result<String, DialectError> {
-        if let Some((organisation, regions)) = self.vended {
-            let new = NewAccount { name: self.name, admin: self.admin, regions, device_limit: self.limit };
-            return organisation::vend(mender, by, &organisation, &new, &self.password.0).await;
-        }
-        mender.create_tenant(by, &self.name, &self.admin, &self.password.0, self.limit).await
+    pub(crate) async fn ask(self, mender: &Mender, by: &Session) -> Answered {
+        let Some((organisation, new)) = self.vended else {
+            let answer = mender.create_tenant(by, &self.name, &self.admin, &self.password.0, self.limit).await;
+            return Answered { answer, seen: None };
+        };
+        let mut seen = OnItsWay::default();
+        let answer = organisation::vend(mender, by, &organisation, &new, &self.password.0, &mut seen).await;
+        Answered { answer, seen: Some(seen) }
     }
 }
 
-/// What the scenario says of the tenant called `name`.
-pub(crate) fn asked_for(run: &Run, name: &str) -> AskedFor {
+/// Takes note of what came of asking for an account.
+pub(crate) fn taken_note(
+    run: &Run,
+    name: &str,
+    by: &Session,
+    answered: Answered,
+) -> std::result::Result<String, DialectError> {
+    let Answered { answer, seen } = answered;
+    let Some(seen) = seen else { return answer };
+    run.accounts.saw(name, seen);
+    let (what, text) = match &answer {
+        Ok(account) => (Deed::Onboarded(account.clone()), format!("`{name}` is the account {account}")),
+        // Only what was taken on can come to nothing; what was refused leaves nothing to tell.
+        Err(DialectError::Unreadable { reason, .. }) => (Deed::Undone, reason.clone()),
+        Err(_) => return answer,
+    };
+    let seq = run.shared.emit("engine", None, What::Note { text });
+    run.accounts.tell(seq, by, name, what);
+    answer
+}
+
+/// What the scenario says of the tenant called `name`. `is_watched`: it is looked at while it comes into being.
+pub(crate) fn asked_for(run: &Run, name: &str, is_watched: bool) -> AskedFor {
     let (admin, limit) = match run.plan.scenario.platform.tenants.get(name) {
         Some(tenant) => {
             (first_admin(run, name, &tenant.admin), tenant.device_limit.as_ref().map(|l| i64::from(l.value)))
@@ -141,20 +176,30 @@ pub(crate) fn asked_for(run: &Run, name: &str) -> AskedFor {
     let password = Password(run.people.password(&admin));
     let declared = run.plan.scenario.platform.tenants.get(name);
     let regions = declared.map(|tenant| tenant.regions.iter().map(|region| region.value.clone()).collect());
-    let vended =
-        run.lobby.organisation.read(Clone::clone).map(|organisation| (organisation, regions.unwrap_or_default()));
+    let vended = run.accounts.organisation.read(Clone::clone).map(|organisation| {
+        let (email, token) = run.accounts.ask(name, run.shared.now());
+        let regions = regions.unwrap_or_default();
+        let (name, admin) = (name.to_owned(), admin.clone());
+        (organisation, NewAccount { name, email, token, admin, regions, device_limit: limit, is_watched })
+    });
     AskedFor { name: name.to_owned(), admin, password, limit, vended }
 }
 
 /// The lobby may act in a new tenant, or not, as the scenario says.
 async fn trust_as_declared(run: &Run, name: &str) -> Result<()> {
     let withheld = run.plan.scenario.platform.tenants.get(name).is_some_and(|tenant| !tenant.trusts_lobby());
-    if !withheld || run.lobby.organisation.read(Option::is_none) {
+    if !withheld || !run.accounts.are_made() {
         return Ok(());
     }
     let (by, admin) = (run.people.admin(Run::PROVIDER).await?, run.people.admin(name).await?);
     let (account, place) = (organisation::own_account(&run.mender, &admin).await?, run.things.place(run, name).await?);
-    Ok(organisation::set_trust(&run.mender, &by, &account, &place.region, false).await?)
+    organisation::set_trust(&run.mender, &by, &account, &place.region, false).await?;
+    run.accounts.trust(name, &place.region, false);
+    let text = format!("`{name}` does not let the lobby act in {}", place.region);
+    let seq = run.shared.emit("engine", None, What::Note { text });
+    let what = Deed::Trust { account, region: place.region, on: false };
+    run.accounts.tell(seq, &by, name, what);
+    Ok(())
 }
 
 /// With whose address a tenant is asked for. A platform takes no address twice: where the admin has an account already, a
@@ -178,7 +223,10 @@ pub(crate) async fn welcome(run: &Run, name: &str) -> Result<()> {
     let parent = run.people.tenant(Run::PROVIDER).map(|provider| provider.at.id.to_string());
     run.mender.know_tenant(&at, parent.as_deref());
     let session = run.mender.login(&first, &run.people.password(&first), Some(&at)).await?;
-    run.limits.insert(name.to_owned(), info.row.device_limit);
+    // Of an account it is known what it must be: what was asked for, or what its tier says.
+    let asked = tenant.device_limit.as_ref().map_or(organisation::DEVICES, |limit| limit.value.into());
+    let limit = if run.accounts.are_made() { asked } else { info.row.device_limit };
+    run.limits.insert(name.to_owned(), limit);
     let token = Arc::from(info.token.as_str());
     run.people.settle(Tenant { at, token, is_provider: false, admin: first.clone() });
     run.people.keep(&first, name, session.clone());

@@ -6,6 +6,7 @@ use crate::reader::{At, Content, Reader, located};
 use crate::source::Located;
 use crate::step::{kinds, verbs};
 use crate::tree::Node;
+use crate::words::Component;
 use std::time::Duration;
 
 kinds! {
@@ -17,6 +18,8 @@ kinds! {
         Slow(Slow) = "slow",
         /// Each open connection between two ends is reset once.
         Reset(Reset) = "reset",
+        /// Calls of a component fail, in a way that is tried again.
+        FailCalls(FailedCalls) = "fail_calls",
     }
 }
 
@@ -58,6 +61,18 @@ block! {
     }
 }
 
+block! {
+    /// Calls of a component fail, in a way that is tried again.
+    pub struct FailedCalls {
+        /// The component.
+        pub component: Located<Component> = Shape::Word(Component::WORDS), Required("whose calls: `component: accounts`");
+        /// How many of them (in the types: millionths). The seed draws which.
+        pub share: Located<u32> = Shape::Share, Required("how many of them: `share: 20%`");
+        /// How long.
+        pub r#for: Option<Located<Duration>> = Shape::Duration(1), Optional;
+    }
+}
+
 impl Fault {
     /// The word of its kind.
     #[must_use]
@@ -66,16 +81,18 @@ impl Fault {
             Self::Partition(_) => "partition",
             Self::Slow(_) => "slow",
             Self::Reset(_) => "reset",
+            Self::FailCalls(_) => "fail_calls",
         }
     }
 
-    /// Its two ends.
+    /// Its two ends; none where it is in the platform.
     #[must_use]
     pub fn between(&self) -> &[Located<String>] {
         match self {
             Self::Partition(it) => &it.value.between,
             Self::Slow(it) => &it.value.between,
             Self::Reset(it) => &it.value.between,
+            Self::FailCalls(_) => &[],
         }
     }
 
@@ -91,6 +108,7 @@ impl Fault {
         match self {
             Self::Partition(it) => it.value.r#for.as_ref(),
             Self::Slow(it) => it.value.r#for.as_ref(),
+            Self::FailCalls(it) => it.value.r#for.as_ref(),
             Self::Reset(_) => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Steps that hold steps: `while`, `parallel`, `repeat`; and the walk over all of them.
+//! Steps that hold steps: `while`, `parallel`, `repeat` (`sweep` is in `sweep.rs`); and the walk over all of them.
 
 use crate::claim::Class;
 use crate::diagnostic::Diagnostic;
@@ -112,6 +112,7 @@ impl Step {
             Self::Repeat(it) => vec![&it.steps],
             Self::Use(it) => vec![&it.steps],
             Self::While(it) => vec![&it.steps],
+            Self::Sweep(it) => vec![&it.steps, it.expect.steps()],
             Self::Parallel(it) => it.branches.iter().map(|branch| branch.value.as_slice()).collect(),
             _ => Vec::new(),
         }

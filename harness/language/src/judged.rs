@@ -50,6 +50,7 @@ impl<'s> Rules<'s> {
             | Step::While(_)
             | Step::Parallel(_)
             | Step::Repeat(_)
+            | Step::Sweep(_)
             | Step::Use(_)
             | Step::Http(_)
             | Step::Load(_)

@@ -38,6 +38,7 @@ mod standing;
 mod step;
 mod strain;
 mod suggest;
+mod sweep;
 mod template;
 mod tree;
 mod trouble;
@@ -47,7 +48,7 @@ mod words;
 pub use check::{check, read};
 pub use claim::{Claim, Class, Skip};
 pub use diagnostic::{CODES, Diagnostic};
-pub use fault::{Fault, Partition, Reset, Slow};
+pub use fault::{FailedCalls, Fault, Partition, Reset, Slow};
 pub use flow::{Background, Parallel, Repeat, While};
 pub use fragment::Use;
 pub use http::{Http, Query, one};
@@ -67,9 +68,10 @@ pub use step::{
     Onboard, Outcome, Progress, Step, Upload, UserAt, WaitUntil,
 };
 pub use strain::{CallLoad, KnockLoad, Load, Measure, PublishLoad, Quotas, ReconnectLoad};
+pub use sweep::{Interrupt, InterruptedCalls, Judged, Sweep};
 pub use template::Scalar;
 pub use wording::Wording;
 pub use words::{
-    Counting, Defect, Limit, LobbyTrust, Method, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role,
-    RolloutEnd, RolloutState, Row, Starts, Surface, Target,
+    Component, Counting, Defect, Limit, LobbyTrust, Method, Misbehaviour, Need, OnboardOutcome, Points, Protocol,
+    Refusal, RetryOn, Role, RolloutEnd, RolloutState, Row, Starts, Surface, Target,
 };

@@ -2,7 +2,8 @@
 
 use crate::claim::Claim;
 use crate::diagnostic::Diagnostic;
-use crate::flow::walk;
+use crate::fault::Fault;
+use crate::flow::{Background, walk};
 use crate::grammar::Presence::{Default as Otherwise, Optional, Required};
 use crate::grammar::{Refers, Shape, block};
 use crate::population::{First, Population};
@@ -102,6 +103,19 @@ impl Scenario {
         };
         if walk(&self.steps).into_iter().any(is_told) {
             needs.insert(Need::Jobs);
+        }
+        let fails = |fault: &Fault| matches!(fault, Fault::FailCalls(_));
+        let is_called = |step: &Located<Step>| match &step.value {
+            Step::Sweep(_) => true,
+            Step::Fault(it) => fails(it),
+            Step::While(it) => it.background.iter().any(|held| match &held.value {
+                Background::Fault(it) => fails(it),
+                Background::Load(_) => false,
+            }),
+            _ => false,
+        };
+        if walk(&self.steps).into_iter().any(is_called) {
+            needs.insert(Need::FailCalls);
         }
         needs
     }

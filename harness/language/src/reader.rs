@@ -3,7 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::fragment::Part;
 use crate::grammar::{Block, Key, Named, Presence, Refers, Shape};
-use crate::names::{self, Names};
+use crate::names::{self, Names, Scope};
 use crate::quantity::{self, Rate, Wrong};
 use crate::source::{Located, Span, Table};
 use crate::sources::Sources;
@@ -407,6 +407,18 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn written(&self, span: Span) -> &'a str {
         self.sources.written(span)
+    }
+
+    /// Rounds begin: what is declared from here on is known until they end.
+    pub(crate) fn begin_rounds(&mut self) -> Scope {
+        self.rounds += 1;
+        self.names.open()
+    }
+
+    /// Rounds end. `word` is the step whose they are.
+    pub(crate) fn end_rounds(&mut self, scope: Scope, word: Span) {
+        self.rounds -= 1;
+        self.names.close(scope, word);
     }
 
     /// Declares a name, and gives it as the scenario knows it: what a fragment declares is told apart by its use.

@@ -12,8 +12,8 @@ use crate::script::Var;
 use crate::step::{Expect, Outcome, Step};
 use crate::strain::Quotas;
 use crate::words::{
-    Counting, Defect, Limit, LobbyTrust, Misbehaviour, Need, OnboardOutcome, Protocol, Refusal, RetryOn, Role,
-    RolloutState, Row, Surface, Target,
+    Component, Counting, Defect, Limit, LobbyTrust, Misbehaviour, Need, OnboardOutcome, Points, Protocol, Refusal,
+    RetryOn, Role, RolloutState, Row, Surface, Target,
 };
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ pub fn reference() -> String {
         "\nTemplates, `\"{{ name }}\"` in quotes, fill values in before they are read: a variable, `matrix.<name>`, `run.seed`, in a \
          fragment its parameters. A value that is one template takes the place of what it stands for, a number too.\nWhat is known \
          only while running stands only in the texts of `http`, `mqtt` and `log`: secrets, `run.id`, saved values, and `round` inside \
-         `repeat`.\n",
+         `repeat` and `sweep`.\n",
     );
     section(&mut page, "`vars.<name>`", Var::BLOCK);
     section(&mut page, "A fragment", Fragment::BLOCK);
@@ -99,6 +99,8 @@ pub fn reference() -> String {
         ("`target`", Target::WORDS),
         ("`retry_on`", RetryOn::WORDS),
         ("`counting`", Counting::WORDS),
+        ("`component`", Component::WORDS),
+        ("`points` of `sweep`", Points::WORDS),
         ("`is` of `state`, `ended` of `rollout`", RolloutState::WORDS),
     ] {
         let _ = write!(page, "\n| {what} | |\n| --- | --- |\n");
@@ -134,6 +136,7 @@ fn inside(page: &mut String, keys: &[Key]) {
                 let _ = write!(page, "\n`{}`: {}\n", key.word, text(inner.about));
                 table(page, inner.keys);
             }
+            Shape::Choice(inner) => kinds(page, key.word, inner),
             _ => {}
         }
     }

@@ -15,6 +15,7 @@ use crate::standing;
 use crate::step::{Expect, Outcome, Step, WaitUntil};
 use crate::strain;
 use crate::suggest;
+use crate::sweep;
 use crate::trouble;
 use crate::words::{Refusal, Role, RolloutEnd, Row, Starts, Target};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,7 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
         rules.limits();
     }
     rules.mistakes.extend(strain::check(scenario));
+    rules.mistakes.extend(sweep::check(scenario));
     rules.mistakes.extend(messages::check(scenario, &rules.population));
     rules.mistakes.extend(lobby::check(scenario, &rules.population, seen.has_lobby));
     rules.claims(seen);
@@ -393,6 +395,7 @@ impl<'s> Rules<'s> {
             | Step::While(_)
             | Step::Parallel(_)
             | Step::Repeat(_)
+            | Step::Sweep(_)
             | Step::Use(_)
             | Step::Http(_)
             | Step::Mqtt(_)
@@ -522,6 +525,10 @@ fn fixed(step: &Located<Step>) -> Duration {
         Step::Expect(expect) => expect.stays.as_ref().map_or(Duration::ZERO, |stays| stays.value),
         Step::Load(it) => it.value.time().map_or(Duration::ZERO, |time| time.value),
         Step::Measure(it) => it.r#for.value,
+        Step::Sweep(it) => {
+            let rounds = it.draws.as_ref().map_or(1, |draws| draws.value).saturating_add(1);
+            all_fixed(&it.steps).saturating_add(all_fixed(it.expect.steps())).saturating_mul(rounds)
+        }
         Step::Repeat(it) => all_fixed(&it.steps).saturating_mul(it.times.value),
         step => step.inside().into_iter().map(all_fixed).max().unwrap_or_default(),
     }

@@ -116,6 +116,13 @@ impl<'s> Follow<'s, '_> {
                     self.again = false;
                 }
             }
+            // What a round acquires is undone before the next, and after the last.
+            Step::Sweep(it) => {
+                let (before, owned) = (self.stands.clone(), self.moved.clone());
+                self.steps(&it.steps);
+                self.steps(it.expect.steps());
+                (self.stands, self.moved) = (before, owned);
+            }
             Step::Onboard(it) => {
                 if is_due(&it.outcome) {
                     self.onboarded(&it.tenants);

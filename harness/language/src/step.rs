@@ -16,6 +16,7 @@ use crate::reader::{At, Content, Reader, located};
 use crate::rollout::{Growth, Phase};
 use crate::source::Located;
 use crate::strain::{Load, Measure, Quotas};
+use crate::sweep::Sweep;
 use crate::tree::{Kind, Node};
 use crate::words::{Refusal, RetryOn, Role, RolloutState, Target};
 use std::time::Duration;
@@ -48,8 +49,8 @@ macro_rules! verbs {
             }
 
             /// Whether what stands under this word of a step is told by lines of its own: steps and claims.
-            fn is_apart(verb: &str, word: &str) -> bool {
-                matches!(word, "steps" | "branches") || verb == "expect" && Claim::BLOCK.key(word).is_some()
+            pub(crate) fn is_apart(verb: &str, word: &str) -> bool {
+                matches!(word, "steps" | "branches") || verb == "sweep" && word == "expect" || verb == "expect" && Claim::BLOCK.key(word).is_some()
             }
 
             /// Where its parameters stand.
@@ -64,10 +65,15 @@ macro_rules! verbs {
             fn read(node: &Node, at: &At<'_>, reader: &mut Reader<'_>) -> Option<Self> {
                 let mut steps: Vec<Option<Self>> = Vec::new();
                 for (entry, at) in reader.choice(node, at, Step::BLOCK) {
+                    // What a round of a sweep declares, what judges the round knows, and nobody else.
+                    let rounds = (at.word == "sweep").then(|| reader.begin_rounds());
                     steps.push(match at.word {
                         $($word => located(&entry.value, &at, reader).map(Self::$variant),)*
                         _ => None,
                     });
+                    if let Some(scope) = rounds {
+                        reader.end_rounds(scope, entry.key_span);
+                    }
                 }
                 let mut step = None;
                 if let Kind::Block(entries) = &node.kind
@@ -188,6 +194,8 @@ verbs! {
         Parallel(Parallel) = "parallel",
         /// Steps that are carried out several times.
         Repeat(Repeat) = "repeat",
+        /// Steps again for each point at which something of theirs can be interrupted. In the first round nothing is: that is the control, and its steps must pass. In the others they may fail, only `expect` judges. Before each, what the round before acquired is undone.
+        Sweep(Sweep) = "sweep",
         /// The steps of a fragment.
         Use(Use) = "use",
         /// A request of one's own.
@@ -431,6 +439,7 @@ impl Step {
             | Self::While(_)
             | Self::Parallel(_)
             | Self::Repeat(_)
+            | Self::Sweep(_)
             | Self::Use(_)
             | Self::Http(_)
             | Self::Load(_)

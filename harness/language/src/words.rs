@@ -148,6 +148,15 @@ words!(
         Aborted = "aborted": "stopped before its time, by somebody or by its threshold",
         Finished = "finished": "every device has ended it" });
 words!(
+    /// A component whose calls can be made to fail.
+    Component, "unknown-component", "a component whose calls can be made to fail" {
+        Accounts = "accounts": "it makes accounts of tenants: each step of an onboarding is a call" });
+words!(
+    /// At which points a sweep interrupts.
+    Points, "unknown-word", "a way to choose points" {
+        Every = "every": "at each",
+        Drawn = "drawn": "at some that the seed draws" });
+words!(
     /// How a rollout ended.
     RolloutEnd, "unknown-word", "an end of a rollout" {
         Finished = "finished": "every device has ended it",

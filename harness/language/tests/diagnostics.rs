@@ -38,6 +38,10 @@ type Case = (&'static str, &'static [(&'static str, &'static str)]);
 
 const STEPS: &str = "steps:\n";
 
+/// Somebody who can be onboarded.
+const NEWCO: (&str, &str) =
+    ("  tenants:\n", "  tenants:\n    newco:  { device_limit: 50, admin: nia@newco.test, starts: absent }\n");
+
 const MEASURED: &str = "steps:\n  - measure: { name: calm, devices: [lifts], for: 5s }\n  - measure: { name: storm, devices: [lifts], for: 5s }\n";
 
 #[rustfmt::skip]
@@ -97,7 +101,7 @@ const CASES: &[Case] = &[
     ("unknown-word_given_role", &[(STEPS, "steps:\n  - add_user: { user: ada@acme.test, tenant: globex, role: none }\n")]),
     ("unknown-row", &[("[P2, P8]", "[P2, p8, P99]")]),
     ("unknown-verb", &[("- enroll:", "- enrol:")]),
-    ("unknown-verb_of_later", &[("- enroll:", "- sweep:")]),
+    ("unknown-verb_of_later", &[("- enroll:", "- explore:")]),
     ("unknown-claim", &[("isolation:", "isolaton:")]),
     ("two-verbs", &[("  - expect: { isolation", "  - within: 5s\n    expect: { isolation")]),
     ("two-verbs_really", &[("  - deploy:", "    deploy:")]),
@@ -277,6 +281,16 @@ const CASES: &[Case] = &[
     ("hold-without-for", &[("  - expect: { isolation", "  - fault: { partition: { between: [hvac, platform] } }\n  - expect: { isolation")]),
     ("two-ends", &[("  - expect: { isolation", "  - fault: { reset: { between: [hvac, lifts, platform] } }\n  - expect: { isolation")]),
     ("too-few_ends", &[("  - expect: { isolation", "  - fault: { reset: { between: [hvac] } }\n  - expect: { isolation")]),
+    ("hold-without-for_fail_calls", &[("  - expect: { isolation", "  - fault: { fail_calls: { component: accounts, share: 20% } }\n  - expect: { isolation")]),
+    ("out-of-range_no_calls", &[("  - expect: { isolation", "  - fault: { fail_calls: { component: accounts, share: 0%, for: 5s } }\n  - expect: { isolation")]),
+    ("unknown-component", &[("  - expect: { isolation", "  - fault: { fail_calls: { component: acounts, share: 20%, for: 5s } }\n  - expect: { isolation")]),
+    ("unknown-word_interrupt", &[NEWCO, (STEPS, "steps:\n  - sweep:\n      interrupt: { connection: { devices: [hvac] } }\n      points: every\n      steps: [{ onboard: { tenants: [newco] } }]\n      expect: { within: 30s, onboarded: { tenants: [newco], outcome: whole_or_undone } }\n")]),
+    ("missing-key_draws", &[NEWCO, (STEPS, "steps:\n  - sweep:\n      interrupt: { fail_calls: { component: accounts } }\n      points: drawn\n      steps: [{ onboard: { tenants: [newco] } }]\n      expect: { within: 30s, onboarded: { tenants: [newco], outcome: whole_or_undone } }\n")]),
+    ("missing-key_judged", &[NEWCO, (STEPS, "steps:\n  - sweep:\n      interrupt: { fail_calls: { component: accounts } }\n      points: every\n      steps: [{ onboard: { tenants: [newco] } }]\n")]),
+    ("missing-deadline_sweep", &[NEWCO, (STEPS, "steps:\n  - sweep:\n      interrupt: { fail_calls: { component: accounts } }\n      points: every\n      steps: [{ onboard: { tenants: [newco] } }]\n      expect: { onboarded: { tenants: [newco], outcome: whole_or_undone } }\n")]),
+    ("nothing-drawn", &[NEWCO, (STEPS, "steps:\n  - sweep:\n      interrupt: { fail_calls: { component: accounts } }\n      points: every\n      draws: 5\n      steps: [{ onboard: { tenants: [newco] } }]\n      expect: { within: 30s, onboarded: { tenants: [newco], outcome: whole_or_undone } }\n")]),
+    ("never-called", &[(STEPS, "steps:\n  - sweep:\n      interrupt: { fail_calls: { component: accounts } }\n      points: every\n      steps: [{ upload: { artifact: v2, tenants: [acme] } }]\n      expect: { within: 30s, onboarded: { tenants: [acme], outcome: whole } }\n")]),
+    ("unknown-deployment_in_sweep", &[NEWCO, ("  - deploy: { artifact: v2, devices: [beta], name: first }\n", "  - sweep:\n      interrupt: { fail_calls: { component: accounts } }\n      points: every\n      steps: [{ onboard: { tenants: [newco] } }, { deploy: { artifact: v2, devices: [beta], name: first } }]\n      expect: { within: 30s, onboarded: { tenants: [newco], outcome: whole_or_undone } }\n")]),
     ("no-link", &[("  - expect: { isolation", "  - fault: { partition: { between: [hvac, globex], for: 5s } }\n  - expect: { isolation")]),
     ("unknown-end", &[("  - expect: { isolation", "  - fault: { reset: { between: [hvac, platfrom] } }\n  - expect: { isolation")]),
     ("unknown-word_fault", &[("  - expect: { isolation", "  - fault: { explode: { between: [hvac, platform] } }\n  - expect: { isolation")]),

@@ -2,8 +2,8 @@
 //! Whole files: what the design's examples become, value by value, span by span.
 
 use fleetproof_language::{
-    Background, Claim, Class, Defect, Limit, Load, Mqtt, Need, Protocol, Refusal, Role, Row, Scenario, Sources, Starts,
-    Step, check,
+    Background, Claim, Class, Component, Defect, Limit, Load, Mqtt, Need, Points, Protocol, Refusal, Role, Row,
+    Scenario, Sources, Starts, Step, check,
 };
 use std::time::Duration;
 
@@ -90,6 +90,29 @@ fn two_hats_are_typed() {
     assert_eq!((add.user.as_str(), add.tenant.as_str(), add.role.value), ("pia@provider.test", "acme", Role::Admin));
     let Step::Switch(switch) = &it.steps[5].value else { panic!() };
     assert_eq!(switch.outcome.refused.as_ref().unwrap().value, Refusal::Unseen);
+}
+
+#[test]
+fn the_half_onboarded_are_typed() {
+    let (_, it) = valid("half-onboarded.yaml");
+    let Step::Sweep(sweep) = &it.steps[0].value else { panic!() };
+    assert_eq!((sweep.interrupt.kind(), sweep.interrupt.component()), ("fail_calls", Component::Accounts));
+    assert_eq!((sweep.points.value, sweep.draws.is_none()), (Points::Every, true));
+    let verbs: Vec<&str> = it.all_steps().iter().map(|step| step.verb()).collect();
+    assert_eq!(verbs[..4], ["sweep", "onboard", "expect", "onboard"], "what judges a round is a step like others");
+    let needs: Vec<Need> = it.implied_needs().into_iter().collect();
+    assert_eq!(needs, [Need::Lobby, Need::FailCalls]);
+}
+
+#[test]
+fn what_judges_a_round_knows_what_the_round_declares() {
+    let text = "scenario: x\nplatform:\n  lobby: { regions: [eu], trusts: [f] }\n  regions: [eu]\n  certificate_authorities: [f]\n  tenants:\n    acme: { admin: ada }\n    new: { admin: eve, starts: absent }\n\
+        artifacts: { v2: { version: \"2\", size: 1 KiB } }\ndevices:\n  vans: { tenant: acme, simulated: 3, speaks: mqtt, runs: \"1\" }\n\
+        steps:\n  - sweep:\n      interrupt: { fail_calls: { component: accounts } }\n      points: drawn\n      draws: 3\n      steps:\n        - onboard: { tenants: [new] }\n        - log: { text: \"round {{ round }}\" }\n\
+        \x20       - deploy: { artifact: v2, devices: [vans], name: first }\n      expect: { within: 9s, rollout: { deployment: first, ended: finished } }\n  - onboard: { tenants: [new] }\n";
+    let (_, it) = of("x.yaml", text);
+    let Step::Sweep(sweep) = &it.steps[0].value else { panic!() };
+    assert_eq!((sweep.points.value, sweep.draws.as_ref().unwrap().value), (Points::Drawn, 3));
 }
 
 #[test]

@@ -76,7 +76,18 @@ impl Plan {
 
     /// Steps with their numbers; those inside others under them.
     fn write_steps(&self, out: &mut String, steps: &[Located<Step>], under: &str) -> std::fmt::Result {
-        for (number, step) in (1..).zip(steps) {
+        self.write_steps_from(1, out, steps, under)
+    }
+
+    /// The same, where others stand before them.
+    fn write_steps_from(
+        &self,
+        first: usize,
+        out: &mut String,
+        steps: &[Located<Step>],
+        under: &str,
+    ) -> std::fmt::Result {
+        for (number, step) in (first..).zip(steps) {
             let number = format!("{under}{number}");
             writeln!(out, "    {number:>5}  {}", self.line(step))?;
             match &step.value {
@@ -87,6 +98,10 @@ impl Plan {
                 }
                 // Every round has its own number between.
                 Step::Repeat(it) => self.write_steps(out, &it.steps, &format!("{number}.n."))?,
+                Step::Sweep(it) => {
+                    self.write_steps(out, &it.steps, &format!("{number}.n."))?;
+                    self.write_steps_from(it.steps.len() + 1, out, it.expect.steps(), &format!("{number}.n."))?;
+                }
                 step => {
                     for inner in step.inside() {
                         self.write_steps(out, inner, &format!("{number}."))?;

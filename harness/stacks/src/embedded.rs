@@ -1,6 +1,7 @@
 //! The reference platform in this process.
 
 use crate::StackError;
+use crate::calls::Calls;
 use crate::certificate::Certificate;
 use fleetproof_platform::defects;
 use fleetproof_platform::registry::{Endpoint, Regions};
@@ -106,7 +107,7 @@ impl Embedded {
     /// What scenarios may use here.
     #[must_use]
     pub fn capabilities() -> &'static [&'static str] {
-        &["provider", "audit", "rbac", "lobby", "regions", "jobs", "virtual_time"]
+        &["provider", "audit", "rbac", "lobby", "regions", "jobs", "fail_calls", "virtual_time"]
     }
 
     /// The platform's interface document; it needs no running platform.
@@ -314,6 +315,12 @@ impl Running {
     #[must_use]
     pub fn shared_door(&self) -> Option<(Name, &str)> {
         self.clients.as_ref().map(|clients| (CLIENTS.into(), clients.trusted.as_str()))
+    }
+
+    /// Its calls that can be made to fail.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        Calls(self.platform.clone())
     }
 
     /// What the platform keeps, seen from within.

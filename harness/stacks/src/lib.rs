@@ -3,9 +3,11 @@
 //! There is one stack so far: [`Embedded`], the reference platform inside this process, on the world's
 //! network. It costs no container and no port, and in a virtual world the whole run replays.
 
+mod calls;
 mod certificate;
 mod embedded;
 
+pub use calls::{Calls, FailingCall};
 pub use embedded::{Embedded, Founding, Running, Stores, Tenancy};
 pub use fleetproof_platform::{DataFolder, PlatformError, Service};
 

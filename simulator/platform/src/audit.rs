@@ -127,8 +127,12 @@ impl Platform {
         )
         .await?;
         let change = change.as_deref();
-        organisation::ship(tx, &organisation::Shipped { tenant, time, actor: &who, action, object: &what, change })
-            .await?;
+        organisation::ship(
+            self,
+            tx,
+            &organisation::Shipped { tenant, time, actor: &who, action, object: &what, change },
+        )
+        .await?;
         Ok(())
     }
 }

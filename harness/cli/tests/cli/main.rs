@@ -14,5 +14,6 @@ mod secrets;
 mod serve;
 mod signals;
 mod steps;
+mod sweep;
 mod tool;
 mod verdicts;

@@ -1,6 +1,8 @@
 //! The AWS dialect: the account that a tenant is, in the names of AWS IoT Core. On the reference platform the same people
 //! with the same logins ask, so a request goes through a [`Mender`] with its transport, its watch and its patience.
 
+pub mod accounts;
+pub mod central_log;
 pub mod client;
 mod introduction;
 pub mod jobs;

@@ -1,22 +1,28 @@
 //! The organisation above the accounts, as whoever runs it has it: set up once, accounts vended from a blueprint, the trust
 //! that lets the lobby act in them.
 
-use super::{send, text};
+use super::{accounts, send, text};
 use crate::mender::{Mender, Session};
 use crate::{Answer, DialectError, Request, Result};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const ROOT: &str = "/api/management/v1/organization";
+pub(super) const ROOT: &str = "/api/management/v1/organization";
 
 /// The tier of the blueprint that accounts are made in.
-const TIER: &str = "standard";
+pub const TIER: &str = "standard";
+
+/// A tier that nobody asks for: what an account of the wrong one would have.
+const OTHER: &str = "trial";
 
 /// How many accounts an organisation may have.
 const ACCOUNTS: u64 = 10_000;
 
 /// Devices of an account whose limit nobody asks for.
-const DEVICES: i64 = 100_000;
+pub const DEVICES: i64 = 100_000;
+
+/// Devices of an account in the other tier.
+const FEW: i64 = 5;
 
 /// Calls a second that the tier allows: no scenario runs into it by accident.
 const CALLS: u64 = 100_000;
@@ -41,12 +47,27 @@ pub struct Organisation {
 pub struct NewAccount {
     /// The tenant's name.
     pub name: String,
+    /// The account's address, which no other account of the organisation ever had.
+    pub email: String,
+    /// Whoever asks again with it asks for the same account.
+    pub token: String,
     /// Its first admin.
     pub admin: String,
     /// The regions in which it shall be; empty: the home region.
     pub regions: Vec<String>,
     /// How many devices it may have accepted; `None`: as the tier says.
     pub device_limit: Option<i64>,
+    /// It is looked at on its way, and asked for twice, as somebody would whose answer got lost.
+    pub is_watched: bool,
+}
+
+/// What was seen of an account on its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnItsWay {
+    /// It was shown as open while it was being made.
+    pub was_early: bool,
+    /// The same request, made again, was taken for another one.
+    pub was_doubled: bool,
 }
 
 /// Sets an organisation up, with a blueprint to make accounts from.
@@ -59,19 +80,22 @@ pub async fn found(mender: &Mender, by: &Session, regions: &[String]) -> Result<
     ask(mender, by, "POST", "", Some(&new)).await?;
     let product = ask(mender, by, "POST", "/products", Some(&json!({ "Name": "iot application for tenant" }))).await?;
     let product = text(&product.json().unwrap_or_default(), "ProductId");
-    let tier = json!({ "Name": TIER, "DeviceLimit": DEVICES, "ManagementCalls": CALLS, "DeviceCalls": CALLS,
-        "IntervalSeconds": 1 });
+    let tier = |name: &str, devices: i64| {
+        json!({ "Name": name, "DeviceLimit": devices, "ManagementCalls": CALLS, "DeviceCalls": CALLS,
+            "IntervalSeconds": 1 })
+    };
     let version = json!({ "Name": "1", "Parts": {
         "DeviceEndpoint": true, "TrustRole": true, "AuditTrail": true,
         "DefaultDevicePolicy": { "Version": "2012-10-17", "Statement": [] },
-        "Tiers": [tier], "Application": { "Name": "iot application for tenant", "Version": "1" },
+        "Tiers": [tier(TIER, DEVICES), tier(OTHER, FEW)], "Application": { "Name": "iot application for tenant", "Version": "1" },
     } });
     let path = format!("/products/{product}/provisioning-artifacts");
     let version = ask(mender, by, "POST", &path, Some(&version)).await?;
     Ok(Organisation { product: (product, text(&version.json().unwrap_or_default(), "Id")), home })
 }
 
-/// Has an account made from the blueprint, and waits until it is. Returns its twelve digits.
+/// Has an account made from the blueprint, and waits until it is. Returns its twelve digits; what is seen on the way stands in
+/// `seen`, whatever comes of it.
 ///
 /// # Errors
 /// As the platform refuses it; [`DialectError::Unreadable`] with the reason when the account came to nothing.
@@ -81,12 +105,13 @@ pub async fn vend(
     organisation: &Organisation,
     new: &NewAccount,
     password: &str,
+    seen: &mut OnItsWay,
 ) -> Result<String> {
     let mut body = json!({
-        "Email": format!("account-{}@fleetproof.test", new.name), "AccountName": new.name,
+        "Email": new.email, "AccountName": new.name,
         "FirstUser": { "Email": new.admin, "FirstName": "First", "LastName": "Admin", "Password": password },
         "ProductId": organisation.product.0, "ProvisioningArtifactId": organisation.product.1, "Tier": TIER,
-        "IdempotencyToken": format!("onboard {}", new.name),
+        "IdempotencyToken": new.token,
     });
     if !new.regions.is_empty() {
         body["Regions"] = json!(new.regions);
@@ -94,14 +119,19 @@ pub async fn vend(
     if let Some(limit) = new.device_limit {
         body["DeviceLimit"] = limit.into();
     }
-    let begun = ask(mender, by, "POST", "/accounts", Some(&body)).await?.json().unwrap_or_default();
-    let request = begun.pointer("/CreateAccountStatus/Id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let request = begun(ask(mender, by, "POST", "/accounts", Some(&body)).await?);
+    if new.is_watched {
+        seen.was_doubled = begun(ask(mender, by, "POST", "/accounts", Some(&body)).await?) != request;
+    }
     let clock = mender.world().clock.clone();
     let deadline = clock.now().after(PATIENCE);
     loop {
+        let is_open = new.is_watched && accounts::open(mender, by).await?.iter().any(|row| row.name == new.name);
         let path = format!("/create-account-status/{request}");
         let status = ask(mender, by, "GET", &path, None).await?.json().unwrap_or_default();
         let status = status.get("CreateAccountStatus").cloned().unwrap_or_default();
+        // It was shown as open, and only then as under way.
+        seen.was_early |= is_open && text(&status, "State") == "IN_PROGRESS";
         match text(&status, "State").as_str() {
             "SUCCEEDED" => return Ok(text(&status, "AccountId")),
             "FAILED" => {
@@ -114,6 +144,12 @@ pub async fn vend(
             _ => clock.sleep(GLANCE).await,
         }
     }
+}
+
+/// What a request for an account is asked about by.
+fn begun(answer: Answer) -> String {
+    let body = answer.json().unwrap_or_default();
+    body.pointer("/CreateAccountStatus/Id").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The twelve digits of the account that a tenant is.
@@ -144,7 +180,13 @@ pub async fn trust(mender: &Mender, by: &Session, account: &str, region: &str) -
     Ok(body.get("Principal").is_some_and(|principal| !principal.is_null()))
 }
 
-async fn ask(mender: &Mender, by: &Session, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
+pub(super) async fn ask(
+    mender: &Mender,
+    by: &Session,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Answer> {
     let mut request = Request::new(method, format!("{ROOT}{path}"));
     if let Some(body) = body {
         request = request.body("application/json", body.to_string());

@@ -1,6 +1,7 @@
 //! Devices between tenants: given back, sent to another one, or with their whole region; and whether the lobby may act.
 
 use super::{WITHIN, WITHIN_SLOW, within};
+use crate::accounts::Deed;
 use crate::actors::{self, Default};
 use crate::lookups;
 use crate::outcome::{Ending, Part, judge};
@@ -70,6 +71,9 @@ async fn leave(run: &Run, devices: &[u32], outcome: &Outcome, to: Option<&str>, 
                         );
                         let seq = run.shared.emit("engine", None, What::Note { text });
                         let id = run.things.certificate(*device).unwrap_or_default();
+                        let certificate = run.things.identities.of(run, *device)?.identity.fingerprint();
+                        let what = if to.is_some() { Deed::Moved(certificate) } else { Deed::Released(certificate) };
+                        run.accounts.tell(seq, &by, &tenant, what);
                         let gone = Gone { tenant: tenant.clone(), id, found, seq };
                         run.gone.change(|all| all.entry(*device).or_default().push(gone));
                         left.push(*device);
@@ -167,9 +171,14 @@ pub(crate) async fn evacuate(run: &Run, step: &Located<Evacuate>) -> Result<Endi
         }
         Ok((moved, _)) => {
             let text = format!("{moved} devices of {} go to {}", step.region.value, step.into.value);
-            run.shared.emit("engine", run.place(step.span), What::Note { text });
+            let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
             for tenant in &tenants {
                 let devices: Vec<u32> = run.things.inside(run, tenant).into_iter().collect();
+                for device in &devices {
+                    let what = Deed::Evacuated(run.things.identities.of(run, *device)?.identity.fingerprint());
+                    // Which of them the lobby put there, it knows.
+                    run.accounts.tell_perhaps(seq, &by, tenant, what);
+                }
                 run.things.moves(tenant, &step.into);
                 run.listeners.hear(run, tenant, &devices).await?;
                 let place = run.things.place(run, tenant).await?;
@@ -214,7 +223,15 @@ async fn trust(run: &Run, step: &Located<ByTenants>, on: bool) -> Result<Ending>
                     tenant.value
                 )));
             }
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                run.accounts.trust(tenant, &place.region, on);
+                let may = if on { "lets the lobby act" } else { "does not let the lobby act any more" };
+                let text = format!("`{}` {may} in {}", tenant.value, place.region);
+                let seq = run.shared.emit("engine", run.place(step.span), What::Note { text });
+                let what = Deed::Trust { account, region: place.region.clone(), on };
+                run.accounts.tell(seq, &by, tenant, what);
+                Ok(())
+            }
             Err(error) => {
                 let mut no = refusals::read(error)?;
                 no.done_anyway = (before != now).then(|| "the organisation shows it as changed".to_owned());

@@ -16,7 +16,7 @@ mod people;
 mod reject;
 mod revoke;
 pub(crate) mod strain;
-mod tenants;
+pub(crate) mod tenants;
 mod upload;
 mod wait;
 
@@ -74,7 +74,7 @@ pub(crate) async fn carry_out(run: &Run, step: &Located<Step>, gaps: &Gaps<'_>) 
             run.shared.emit("engine", run.place(step.span), What::Note { text: text.clone() });
             Ok(Ending::passed(text))
         }
-        Step::While(_) | Step::Parallel(_) | Step::Repeat(_) | Step::Use(_) | Step::Expect(_) => {
+        Step::While(_) | Step::Parallel(_) | Step::Repeat(_) | Step::Sweep(_) | Step::Use(_) | Step::Expect(_) => {
             Err(Stop::Broken(format!("`{}` is no step by itself", step.verb())))
         }
     }

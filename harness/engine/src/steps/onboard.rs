@@ -16,18 +16,18 @@ pub(crate) async fn onboard(run: &Run, step: &Located<Onboard>) -> Result<Ending
     if step.at_once {
         let calls = step.tenants.iter().map(|name| {
             let (mender, by) = (run.mender.clone(), by.clone());
-            let asked = setup::asked_for(run, name);
+            let asked = setup::asked_for(run, name, true);
             async move { asked.ask(&mender, &by).await }
         });
         answers = actors::together(calls).await;
     } else {
         for name in &step.tenants {
-            answers.push(setup::asked_for(run, name).ask(&run.mender, &by).await);
+            answers.push(setup::asked_for(run, name, true).ask(&run.mender, &by).await);
         }
     }
     let mut parts = Vec::new();
     for (name, answer) in step.tenants.iter().zip(answers) {
-        let result = match answer {
+        let result = match setup::taken_note(run, name, &by, answer) {
             Ok(_) => {
                 setup::welcome(run, name).await?;
                 let quotas = run.plan.scenario.platform.tenants.get(name).and_then(|tenant| tenant.quotas.clone());

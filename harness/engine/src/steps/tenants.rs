@@ -94,6 +94,10 @@ pub(crate) async fn remove(run: &Run, step: &Located<ByTenants>) -> Result<Endin
                 run.limits.remove(&tenant.value);
                 run.uploaded.change(|files| files.retain(|(at, _), _| *at != tenant.value));
                 run.people.remove_tenant(tenant);
+                run.things.leaves(tenant);
+                if run.accounts.are_made() {
+                    run.accounts.closed(tenant);
+                }
                 run.removed.insert(tenant.value.clone(), Removed { at, admin, devices, link, since, seq });
                 Ok(())
             }

@@ -100,6 +100,24 @@ impl Listeners {
         client.map_err(|error| Stop::Failed(format!("the application of `{tenant}` does not get in: {error}")))
     }
 
+    /// The application of a tenant in any of its regions, connected once more; what came of it is handed out.
+    pub(crate) async fn client_at(
+        &self,
+        run: &Run,
+        tenant: &str,
+        place: &Place,
+        what_for: &str,
+    ) -> Result<std::result::Result<Client, ClientError>> {
+        let number = self.dials.change(|dials| {
+            *dials += 1;
+            *dials
+        });
+        let name = format!("{tenant}-{what_for}-{number}");
+        let made = self.introduced(run, tenant, place).await?;
+        let dial = dial(&run.things, &made, &name, &place.endpoint, &run.world)?;
+        Ok(Client::connect(&run.world, &dial, &name).await)
+    }
+
     /// What the application of `tenant` shows; it is made known where it is not yet.
     async fn introduced(&self, run: &Run, tenant: &str, place: &Place) -> Result<Introduced> {
         if let Some(known) = self.applications.get(&place.endpoint) {

@@ -1,5 +1,6 @@
 //! The lobby of a scenario: where it is, who claimed what, and whose each device is by its ledger.
 
+use crate::accounts::Deed;
 use crate::actors;
 use crate::kept::Kept;
 use crate::outcome::Part;
@@ -7,11 +8,10 @@ use crate::record::Seq;
 use crate::refusals;
 use crate::run::{Result, Run, Stop};
 use fleetproof_dialects::aws::lobby::{self, LobbyRow, Target};
-use fleetproof_dialects::aws::organisation::Organisation;
 use fleetproof_dialects::mender::Session;
 use fleetproof_journal::What;
 use fleetproof_language::Refusal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many devices one person claims at the same time.
 const LANES: usize = 8;
@@ -19,14 +19,14 @@ const LANES: usize = 8;
 /// What is known of the lobby.
 #[derive(Default)]
 pub(crate) struct LobbyDesk {
-    /// The organisation that it belongs to.
-    pub(crate) organisation: Kept<Option<Organisation>>,
     /// Region and host of each endpoint, the first region first.
     hosts: Kept<Vec<(String, String)>>,
     /// What stands on each device.
     labels: Kept<BTreeMap<u32, String>>,
     /// Whose each device is, by the lobby's ledger.
     owners: Kept<BTreeMap<u32, String>>,
+    /// Devices and tenants that a claim stands for since the device was last nobody's.
+    asked: Kept<BTreeSet<(u32, String)>>,
     /// Every claim on each device, and what came of it.
     claims: Kept<BTreeMap<u32, Vec<Claimed>>>,
 }
@@ -83,6 +83,7 @@ impl LobbyDesk {
     pub(crate) fn let_go(&self, device: u32) {
         self.owners.remove(&device);
         self.labels.remove(&device);
+        self.asked.change(|asked| asked.retain(|(of, _)| *of != device));
     }
 
     /// The lobby's ledger as who runs it is shown it, by certificate.
@@ -170,6 +171,16 @@ impl LobbyDesk {
             };
             let text = format!("`{}` claimed for `{tenant}` by `{}`: it {came}", part.name, by.who());
             let seq = run.shared.emit("engine", None, What::Note { text });
+            // A claim that waits for trust stands, too; one of who claimed before changes nothing.
+            let stands = matches!(refused, None | Some(Some(Refusal::Untrusted)));
+            if stands {
+                let what = Deed::Claimed(run.things.identities.of(run, *device)?.identity.fingerprint());
+                let is_first = self.asked.change(|asked| asked.insert((*device, tenant.to_owned())));
+                match is_first {
+                    true => run.accounts.tell(seq, by, tenant, what),
+                    false => run.accounts.tell_perhaps(seq, by, tenant, what),
+                }
+            }
             let claimed = Claimed { tenant: tenant.to_owned(), refused, seq };
             self.claims.change(|all| all.entry(*device).or_default().push(claimed));
         }

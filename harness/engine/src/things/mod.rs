@@ -119,6 +119,12 @@ impl Things {
         self.places.remove(tenant);
     }
 
+    /// A tenant is gone: where its account was says nothing of the next one.
+    pub(crate) fn leaves(&self, tenant: &str) {
+        self.moved.remove(tenant);
+        self.places.remove(tenant);
+    }
+
     /// What the devices of a group have in common.
     fn plan(&self, run: &Run, device: &PlannedDevice) -> Result<Arc<ThingPlan>> {
         if let Some(plan) = self.plans.get(&device.group) {

@@ -42,6 +42,7 @@ use crate::platform::PlatformError;
 use crate::refusal::Refusal;
 use fleetproof_dataplane::organisation::onboarding::{FailureReason, Step};
 use fleetproof_dataplane::organisation::trust::Denied;
+use fleetproof_world::RandomStream;
 use utoipa_axum::router::OpenApiRouter;
 
 /// The status of a tenant that is being made: shut for its users and its devices.
@@ -76,6 +77,17 @@ impl Platform {
     /// The next `times` times that `step` is tried, it fails for `reason` after its work is done and before it is made so.
     pub fn break_onboarding(&self, step: Step, reason: FailureReason, times: u32) {
         self.organisation_faults().break_step(step, reason, times);
+    }
+
+    /// So many steps of a million fail from now on, in a way that is tried again, as `draws` says which; `None`: none does.
+    pub fn break_some_onboarding(&self, share: Option<(u32, RandomStream)>) {
+        self.organisation_faults().break_share(share);
+    }
+
+    /// How many steps failed because somebody broke them.
+    #[must_use]
+    pub fn onboarding_broke(&self) -> u64 {
+        self.organisation_faults().struck()
     }
 
     /// Nothing is advanced any more once `after` was done, as if the process had ended there; `None`: from now on it is.

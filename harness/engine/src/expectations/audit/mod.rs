@@ -1,4 +1,7 @@
-//! `audit`: each change once, with its actor, in the right log, in no other.
+//! `audit`: each change once, with its actor, in the right log, in no other. Where an organisation has a central log, what that must
+//! tell stands in `central.rs`.
+
+mod central;
 
 use crate::proof::{Proof, Seen};
 use crate::run::{Result, Run};
@@ -21,6 +24,9 @@ pub(super) async fn look(run: &Run, tenants: &[Located<String>]) -> Result<Seen>
         let text = format!("`{}` is suspended: nobody can read its log", shut.value);
         return Ok(Seen::Hidden(Proof::of(expected).actual(text)));
     }
+    let is_central = run.accounts.are_made();
+    // Whatever it tells stands in a tenant's log that is read later.
+    let central = if is_central { Some(central::read(run).await?) } else { None };
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut rows: BTreeMap<String, Vec<AuditRow>> = BTreeMap::new();
     let all: Vec<_> = run.people.open_tenants().into_iter().map(|tenant| tenant.at).collect();
@@ -52,6 +58,9 @@ pub(super) async fn look(run: &Run, tenants: &[Located<String>]) -> Result<Seen>
         _ => true,
     });
 
+    // What things, the lobby and the organisation do in an account is in nobody's table: the central log is held against it.
+    findings.retain(|finding| !is_central || !matches!(finding, Finding::Unexplained(_)));
+
     let wanted: BTreeSet<String> =
         tenants.iter().filter_map(|name| run.people.tenant(name).map(|tenant| tenant.at.id.to_string())).collect();
     let concerns = |finding: &Finding| match finding {
@@ -64,19 +73,33 @@ pub(super) async fn look(run: &Run, tenants: &[Located<String>]) -> Result<Seen>
         *wrong.entry(finding).or_default() += 1;
     }
     let subject = changes.iter().filter(|change| wanted.contains(&*change.due.tenant));
-    let subject: Vec<u64> = subject.map(|change| change.seq).collect();
+    let mut subject: Vec<u64> = subject.map(|change| change.seq).collect();
     let behind = |finding: &Finding| {
         let rows = rows.get(&finding.about().log).map_or(&[][..], Vec::as_slice);
         behind(finding, causes.get(finding.about()).map_or(&[][..], Vec::as_slice), rows)
     };
-    let culprits: BTreeSet<u64> = wrong.keys().flat_map(|finding| behind(finding)).map(|change| change.seq).collect();
-    let told = wrong.iter().map(|(finding, times)| told(finding, *times, &behind(finding), &names)).collect();
+    let mut culprits: BTreeSet<u64> =
+        wrong.keys().flat_map(|finding| behind(finding)).map(|change| change.seq).collect();
+    let mut told: Vec<String> =
+        wrong.iter().map(|(finding, times)| told(finding, *times, &behind(finding), &names)).collect();
+    let mut amiss = wrong.values().sum::<usize>();
+    if let Some(central) = central {
+        let seen = central::look(run, tenants, &central, &rows).await?;
+        amiss += seen.wrong.len();
+        subject.extend(seen.subject);
+        culprits.extend(seen.culprits);
+        told.extend(seen.wrong);
+        if amiss == 0 && !seen.hidden.is_empty() {
+            let proof = Proof::of(expected).actual("not everything was seen that would show it");
+            return Ok(Seen::Hidden(proof.details(seen.hidden)));
+        }
+    }
     let mut proof = Proof::of(expected);
     proof.anomaly = culprits.first().copied();
     // A failure rests on what is wrong, a pass on all changes.
     proof.evidence = if culprits.is_empty() { subject.clone() } else { culprits.into_iter().collect() };
-    let right = subject.len().saturating_sub(wrong.values().sum());
-    if wrong.is_empty() {
+    let right = subject.len().saturating_sub(amiss);
+    if amiss == 0 {
         return Ok(Seen::of(proof, subject.len(), told, SUMMARY));
     }
     Ok(Seen::Broken(proof.actual(format!("{right} of {} {SUMMARY}", subject.len())).details(told)))

@@ -1,4 +1,7 @@
-//! The steps of a scenario in their order: one after another, in rounds, side by side, or while something else is going on.
+//! The steps of a scenario in their order: one after another, in rounds, side by side, or while something else is going on; and, in
+//! `sweep.rs`, again for each point at which they can be interrupted.
+
+mod sweep;
 
 use crate::background::{self, Background};
 use crate::outcome::Ending;
@@ -38,12 +41,19 @@ struct List<'a> {
     round: Option<u32>,
     /// A step of it, or of a branch beside it, did not pass.
     failed: &'a Cell<bool>,
+    /// Its steps may fail: something else judges what they came to.
+    may_fail: bool,
 }
 
 impl List<'_> {
     /// Whether no further step begins.
     fn is_over(&self) -> bool {
         self.failed.get() || self.outer.is_some_and(List::is_over)
+    }
+
+    /// Whether steps may fail, here or in a list around it.
+    fn forgives(&self) -> bool {
+        self.may_fail || self.outer.is_some_and(List::forgives)
     }
 }
 
@@ -60,7 +70,7 @@ impl<'r> Walk<'r> {
         let walk = Self { run, polls: Cell::new(0) };
         let plan = run.plan.clone();
         let failed = Cell::new(false);
-        let list = List { outer: None, under: String::new(), round: None, failed: &failed };
+        let list = List { outer: None, under: String::new(), round: None, failed: &failed, may_fail: false };
         let (ended, rest) = walk.list(&plan.scenario.steps, &list).await;
         ended.iter().map(Ended::verdict).chain(rest).collect()
     }
@@ -109,6 +119,7 @@ impl<'r> Walk<'r> {
         let (ending, rest) = match &step.value {
             Step::Parallel(it) => self.parallel(it, &number, list).await,
             Step::Repeat(it) => self.repeat(it, &number, list).await,
+            Step::Sweep(it) => self.sweep(it, &number, list).await,
             Step::Use(it) => self.inner(&it.steps, &number, list).await,
             Step::While(it) => self.while_on(it, &number, list).await,
             Step::Expect(expect) => (self.timed(expectations::expect(run, expect).await), Vec::new()),
@@ -116,6 +127,10 @@ impl<'r> Walk<'r> {
                 let gaps = Gaps { run, round: list.round };
                 (self.timed(steps::carry_out(run, step, &gaps).await), Vec::new())
             }
+        };
+        let ending = match ending.verdict {
+            Verdict::Failed if list.forgives() => Ending::passed(format!("it may fail, and did: {}", ending.detail)),
+            _ => ending,
         };
         self.count_polls();
         run.shared.emit("engine", place, ending.event(&number));
@@ -137,7 +152,8 @@ impl<'r> Walk<'r> {
     /// The steps inside another, one after another.
     async fn inner(&self, steps: &[Located<Step>], number: &str, outer: &List<'_>) -> (Ending, Vec<Verdict>) {
         let failed = Cell::new(false);
-        let list = List { outer: Some(outer), under: format!("{number}."), round: outer.round, failed: &failed };
+        let under = format!("{number}.");
+        let list = List { outer: Some(outer), under, round: outer.round, failed: &failed, may_fail: false };
         let (ended, rest) = self.list(steps, &list).await;
         let done = format!("{} steps", ended.len());
         (whole(&ended, steps.len(), &done), rest)
@@ -149,7 +165,7 @@ impl<'r> Walk<'r> {
         let (mut ended, mut rest) = (Vec::new(), Vec::new());
         for round in 1..=it.times.value {
             let under = format!("{number}.{round}.");
-            let list = List { outer: Some(outer), under, round: Some(round), failed: &failed };
+            let list = List { outer: Some(outer), under, round: Some(round), failed: &failed, may_fail: false };
             let (inner, more) = self.list(&it.steps, &list).await;
             ended.extend(inner);
             rest.extend(more);
@@ -169,6 +185,7 @@ impl<'r> Walk<'r> {
             under: format!("{number}.{branch}."),
             round: outer.round,
             failed: &failed,
+            may_fail: false,
         };
         let lists: Vec<List<'_>> = (1..=it.branches.len()).map(branch).collect();
         let both = it.branches.iter().zip(&lists);
@@ -201,7 +218,8 @@ impl<'r> Walk<'r> {
             }
         }
         let failed = Cell::new(refused.is_some());
-        let list = List { outer: Some(outer), under: format!("{number}."), round: outer.round, failed: &failed };
+        let under = format!("{number}.");
+        let list = List { outer: Some(outer), under, round: outer.round, failed: &failed, may_fail: false };
         let (mut ended, rest) = self.list(&it.steps, &list).await;
         ended.extend(refused);
         let due = it.steps.len() + on.len();
