@@ -19,8 +19,8 @@ pub(super) struct Tally {
     refused: AtomicU64,
     unreachable: AtomicU64,
     lost: AtomicU64,
-    polls: AtomicU64,
-    failed_polls: AtomicU64,
+    requests: AtomicU64,
+    unserved: AtomicU64,
     said: AtomicU64,
     again: AtomicU64,
     acknowledged: AtomicU64,
@@ -61,14 +61,14 @@ impl Tally {
     pub(super) fn line(&self, since: Duration) -> String {
         let get = Self::get;
         format!(
-            "{:>7.1} s  {} in, {} refused, {} lost; {} messages, {} acknowledged; {} polls",
+            "{:>7.1} s  {} in, {} refused, {} lost; {} messages, {} acknowledged; {} requests",
             since.as_secs_f64(),
             get(&self.inside),
             get(&self.refused),
             get(&self.lost),
             get(&self.said),
             get(&self.acknowledged),
-            get(&self.polls)
+            get(&self.requests)
         )
     }
 
@@ -90,12 +90,12 @@ impl Tally {
         line(format!(
             "not let in   {refused} times refused, {unreachable} times nobody there; {lost} connections lost"
         ));
-        if get(&self.polls) > 0 {
-            let polls = get(&self.polls);
+        if get(&self.requests) > 0 {
+            let requests = get(&self.requests);
             line(format!(
-                "polls        {polls}, {:.0} a second; {} not served",
-                rate(polls, since),
-                get(&self.failed_polls)
+                "requests     {requests}, {:.0} a second; {} not served",
+                rate(requests, since),
+                get(&self.unserved)
             ));
         }
         if get(&self.said) > 0 {
@@ -175,9 +175,9 @@ impl Witness for Eyes {
     }
 
     fn asked(&mut self, _at: Stamp, _device: u32, asked: Asked) {
-        add(&self.tally.polls);
+        add(&self.tally.requests);
         if asked.status.is_none_or(|status| status >= 400) {
-            add(&self.tally.failed_polls);
+            add(&self.tally.unserved);
         }
     }
 
