@@ -79,7 +79,9 @@ impl Tally {
             format!("devices      {devices}, of which {} were in and {} are\n", get(&self.ever), get(&self.inside));
         let rate = |count: u64, time: Duration| count as f64 / time.as_secs_f64().max(0.001);
         // Writing to a string cannot fail.
-        let mut line = |text: String| drop(writeln!(out, "{text}"));
+        let mut line = |text: String| {
+            let _infallible = writeln!(out, "{text}");
+        };
         line(match all_in {
             Some(time) => {
                 format!("all in       after {:.1} s, {:.0} a second", time.as_secs_f64(), rate(devices, time))

@@ -13,6 +13,7 @@ mod passing;
 mod secrets;
 mod serve;
 mod signals;
+mod simulate;
 mod steps;
 mod sweep;
 mod tool;

@@ -12,23 +12,23 @@ use std::path::Path;
 const LOGIN: &str = "/api/management/v1/useradm/auth/login";
 const ME: &str = "/api/management/v1/useradm/users/me";
 
-fn serve(arguments: &[&str]) -> (Running, Value) {
+pub(crate) fn serve(arguments: &[&str]) -> (Running, Value) {
     let mut running = Running::start(&[&["serve"], arguments].concat());
     let told = serde_json::from_str(&running.line()).unwrap();
     (running, told)
 }
 
-fn end(running: Running) {
+pub(crate) fn end(running: Running) {
     running.signal("TERM");
     let said = running.end();
     assert_eq!(said.code, Some(0), "{}", said.err);
 }
 
-fn host(told: &Value) -> String {
+pub(crate) fn host(told: &Value) -> String {
     told["http"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned()
 }
 
-fn login(told: &Value, who: &Value) -> Answer {
+pub(crate) fn login(told: &Value, who: &Value) -> Answer {
     let login = format!("{}:{}", who["email"].as_str().unwrap(), who["password"].as_str().unwrap());
     let basic = format!("Basic {}", BASE64.encode(login));
     ask(&host(told), "POST", LOGIN, &[("Authorization", &basic)], "").unwrap()

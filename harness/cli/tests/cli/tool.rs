@@ -37,7 +37,7 @@ pub(crate) fn fleetproof_in(folder: &Path, arguments: &[&str]) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetproof"));
     command.args(arguments).current_dir(here()).stdin(Stdio::null());
     command
