@@ -83,6 +83,7 @@ impl Stage {
             seats: self.seats.values().cloned().collect(),
             deadline: self.mender.world().clock.now().after(Duration::from_secs(86_400)),
             label: "t1".into(),
+            endpoints: None,
             people: BTreeMap::<String, Session>::new(),
             emit: &mut emit,
         };
@@ -97,6 +98,7 @@ impl Stage {
             seats: self.seats.values().cloned().collect(),
             deadline: self.mender.world().clock.now().after(Duration::from_secs(86_400)),
             label: format!("a{}", self.mender.world().clock.now().micros()),
+            endpoints: None,
             people,
             emit: &mut |_| {},
         };

@@ -1,6 +1,6 @@
 //! Hands compiled attempts to the detector, and draws the verdict from what came of them.
 
-use crate::detector::{Detection, DetectorContext, DetectorError, Seat, run_access, run_isolation};
+use crate::detector::{Detection, DetectorContext, DetectorError, Endpoints, Seat, run_access, run_isolation};
 use crate::proof::{Proof, Seen};
 use crate::run::{Result, Run, Stop};
 use fleetproof_dialects::mender::Session;
@@ -44,6 +44,7 @@ pub(super) async fn make(
         seats,
         deadline,
         label: format!("fp{}", shared.now().micros()),
+        endpoints: run.things.door().ok().map(|(door, trusted)| Endpoints { door, trusted }),
         people,
         emit: &mut emit,
     };
