@@ -95,11 +95,12 @@ pub fn masked(text: &str, named: &[&str]) -> String {
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
     names.dedup();
     let mut text = text.to_owned();
-    for name in names {
-        if text.contains(&name) {
-            text = text.replace(&name, "‹it›");
+    for name in &names {
+        if text.contains(name) {
+            text = text.replace(name, "‹it›");
         }
     }
+    text = without_stumps(text, &names);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
     // Byte by byte, which is char by char where it matters: letters of words are ASCII.
@@ -113,6 +114,38 @@ pub fn masked(text: &str, named: &[&str]) -> String {
             false => mask_run(&rest[start..end], &mut out),
         }
         rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// So many bytes of a name are known for its beginning.
+const STUMP: usize = 16;
+
+/// The text in which names that were cut off (`arn:aws:iot:eu-1:123…`) are masked like whole ones.
+fn without_stumps(text: String, names: &[String]) -> String {
+    if !text.contains('…') {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('…') {
+        let (before, after) = rest.split_at(at);
+        let begins = |name: &String| {
+            let ends = (STUMP..name.len()).rev();
+            ends.into_iter().find(|end| name.get(..*end).is_some_and(|begin| before.ends_with(begin)))
+        };
+        match names.iter().filter_map(begins).max() {
+            Some(length) => {
+                out.push_str(&before[..before.len() - length]);
+                out.push_str("‹it›…");
+            }
+            None => {
+                out.push_str(before);
+                out.push('…');
+            }
+        }
+        rest = after.strip_prefix('…').unwrap_or(after);
     }
     out.push_str(rest);
     out

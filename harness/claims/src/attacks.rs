@@ -10,7 +10,7 @@ use crate::tools;
 /// Headers by which gateways are known to hand on a tenant.
 const TENANT_HEADERS: [&str; 4] = ["X-Tenant-Id", "X-MEN-Tenant", "X-Forwarded-Tenant", "X-Organization-Id"];
 /// Query parameters that stretch, shift or reorder a list, with values.
-const PAGING: [(&str, &str); 15] = [
+const PAGING: [(&str, &str); 19] = [
     ("per_page", "500"),
     ("per_page", "-1"),
     ("page", "0"),
@@ -26,6 +26,10 @@ const PAGING: [(&str, &str); 15] = [
     ("created_before", "4000000000"),
     ("type", "software"),
     ("actor_type", "user"),
+    ("maxResults", "250"),
+    ("maxResults", "-1"),
+    ("pageSize", "250"),
+    ("pageSize", "-1"),
 ];
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "PATCH", "DELETE"];
 
@@ -41,6 +45,7 @@ impl<'a> Compiler<'a> {
         for set in sets {
             let Some(first) = set.first() else { continue };
             let tool = match first.place {
+                _ if self.surface.names_the_new(first) => tools::TAKEN_NAME,
                 Place::Body | Place::Query | Place::Filter if self.surface.does.shows_many() => tools::FOREIGN_FILTER,
                 Place::Body if self.surface.does == Does::Create => tools::FOREIGN_REFERENCE,
                 _ => tools::FOREIGN_ID,

@@ -6,7 +6,21 @@ use crate::spelling::Spelling;
 use crate::tools;
 
 /// Kinds that are named by names, not by ids: another spelling is another name.
-const BY_NAME: [Kind; 3] = [Kind::Group, Kind::Release, Kind::Role];
+const BY_NAME: [Kind; 9] = [
+    Kind::Group,
+    Kind::Release,
+    Kind::Role,
+    Kind::Thing,
+    Kind::ThingGroup,
+    Kind::Policy,
+    Kind::Job,
+    Kind::Template,
+    Kind::Client,
+];
+
+/// Kinds of which two tenants may each have one of the same name.
+const TWINS: [Kind; 7] =
+    [Kind::Group, Kind::Release, Kind::Thing, Kind::ThingGroup, Kind::Policy, Kind::Job, Kind::Template];
 
 impl<'a> Compiler<'a> {
     /// H2: own and foreign in one list, or one parameter twice.
@@ -36,8 +50,8 @@ impl<'a> Compiler<'a> {
     /// H2: one id in the path, another in query, header and body.
     pub(crate) fn elsewhere(&mut self) {
         let identity = self.mightiest();
-        for slot in self.slots_by_id() {
-            if !self.may(&identity) {
+        for slot in self.slots_in_path(&BY_NAME[..3]) {
+            if !self.may(&identity) || self.surface.names_the_new(slot) {
                 continue;
             }
             let also = |value: Fill| vec![Tamper::Elsewhere { slot: slot.key(), value }];
@@ -72,7 +86,7 @@ impl<'a> Compiler<'a> {
     pub(crate) fn spellings(&mut self) {
         let identity = self.mightiest();
         let turn = Spelling::ALL[1 + self.index % (Spelling::ALL.len() - 1)];
-        for slot in self.slots_by_id() {
+        for slot in self.slots_in_path(&BY_NAME) {
             if !self.may(&identity) {
                 continue;
             }
@@ -122,9 +136,12 @@ impl<'a> Compiler<'a> {
     pub(crate) fn twins(&mut self) {
         let identity = self.mightiest();
         for slot in self.slots() {
-            let named =
-                matches!(slot.kind, Kind::Group | Kind::Release) && matches!(slot.place, Place::Path | Place::Query);
-            if !named || self.surface.audience != Audience::User || !self.may(&identity) {
+            let named = TWINS.contains(&slot.kind) && matches!(slot.place, Place::Path | Place::Query);
+            if !named
+                || self.surface.names_the_new(slot)
+                || self.surface.audience != Audience::User
+                || !self.may(&identity)
+            {
                 continue;
             }
             self.push(Draft {
@@ -140,9 +157,9 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The slots of the path that take an id of the victim's.
-    fn slots_by_id(&self) -> Vec<&'a Slot> {
-        let by_id = |slot: &&Slot| slot.place == Place::Path && !BY_NAME.contains(&slot.kind);
-        self.slots().into_iter().filter(by_id).collect()
+    /// The slots of the path that take something of the victim's, but those of the kinds `but`.
+    fn slots_in_path(&self, but: &[Kind]) -> Vec<&'a Slot> {
+        let wanted = |slot: &&Slot| slot.place == Place::Path && !but.contains(&slot.kind);
+        self.slots().into_iter().filter(wanted).collect()
     }
 }

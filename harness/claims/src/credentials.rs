@@ -63,7 +63,8 @@ fn ends_parameter(c: char) -> bool {
 fn secret_field(text: &str) -> Option<(usize, usize)> {
     let name = string(text);
     let after = text[name..].trim_start().strip_prefix(':')?.trim_start();
-    let is_secret = text[..name].contains("password") || text[..name].ends_with("token\"");
+    let is_secret =
+        ["password", "PrivateKey"].iter().any(|word| text[..name].contains(word)) || text[..name].ends_with("token\"");
     let value = text.len() - after.len();
     is_secret.then(|| (value, value + self::value(after)))
 }

@@ -2,8 +2,8 @@
 
 use crate::isolation::{Options, attackable, words};
 use crate::model::{
-    Actor, Attempt, Audience, Control, Does, Family, Fill, Held, Identity, Kind, Least, Oracle, Place, Refusal, Role,
-    Surface, Surfaces,
+    Actor, Attempt, Audience, Control, Does, Family, Fill, Held, Identity, Kind, Least, Oracle, Refusal, Role, Surface,
+    Surfaces,
 };
 use crate::tools;
 use std::collections::BTreeMap;
@@ -61,11 +61,7 @@ fn upon(index: usize, surface: &Surface) -> Vec<Attempt> {
 }
 
 fn attempt(index: usize, surface: &Surface, variant: &str, identity: Identity, oracles: Vec<Oracle>) -> Attempt {
-    let slots: Vec<String> = surface
-        .required()
-        .filter(|slot| attackable(slot) && slot.place != Place::Header)
-        .map(|slot| slot.key())
-        .collect();
+    let slots: Vec<String> = surface.required().filter(|slot| attackable(slot)).map(|slot| slot.key()).collect();
     Attempt {
         id: format!("{}/{}/{variant}", tools::GHOST, words(&surface.operation)),
         tool: tools::GHOST,

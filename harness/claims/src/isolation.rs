@@ -116,7 +116,8 @@ fn rule(surface: &Surface, kind: Kind) -> Option<StrangerRule> {
 
 /// Whether a slot names something that a tenant owns.
 pub(crate) fn attackable(slot: &Slot) -> bool {
-    !matches!(slot.kind, Kind::Word | Kind::TenantToken)
+    // The number of a version means nothing without its policy.
+    !matches!(slot.kind, Kind::Word | Kind::TenantToken | Kind::PolicyVersion)
 }
 
 /// Whether a slot says who asks.

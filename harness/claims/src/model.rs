@@ -14,6 +14,32 @@ pub struct Surfaces {
     pub known: Vec<Surface>,
     /// Ids (or `METHOD path`) of operations that stand in the document and that nobody can say anything about.
     pub unknown: Vec<String>,
+    /// The same of the account's document. Among `known` its operations stand last.
+    pub unknown_of_account: Vec<String>,
+}
+
+impl Surfaces {
+    /// These with those of the account that each tenant is.
+    #[must_use]
+    pub fn and_account(mut self, account: Self) -> Self {
+        self.known.extend(account.known);
+        self.unknown_of_account.extend(account.unknown);
+        self
+    }
+
+    /// What a claim is compiled against: with the account's interface where the scenario uses it, else without. A surface has
+    /// the same index in both.
+    #[must_use]
+    pub fn in_play(&self, account: bool) -> Self {
+        let mut all = self.clone();
+        let unknown = std::mem::take(&mut all.unknown_of_account);
+        if account {
+            all.unknown.extend(unknown);
+        } else {
+            all.known.retain(|surface| surface.family != Family::Account);
+        }
+        all
+    }
 }
 
 /// One operation, as a place where a stranger can try.
@@ -63,6 +89,8 @@ pub enum Family {
     Audit,
     /// The endpoints at which devices speak MQTT. No operation is one: what is tried there is of [`crate::wired`].
     Mqtt,
+    /// The account that a tenant is: things, certificates, policies, jobs.
+    Account,
 }
 
 /// For whom an operation is made.
@@ -182,6 +210,46 @@ kinds! {
     Settings = "settings",
     /// An entry of an audit log.
     Audit = "audit",
+    /// A thing of an account, by its name.
+    Thing = "thing",
+    /// A thing, by its ARN.
+    ThingArn = "thing_arn",
+    /// A search that finds one thing.
+    Query = "query",
+    /// A group of things.
+    ThingGroup = "thing_group",
+    /// A group of things in which another one stands.
+    ParentGroup = "parent_group",
+    /// A certificate of an account, by its id.
+    Certificate = "certificate",
+    /// A certificate, by its ARN.
+    Principal = "principal",
+    /// A certificate itself, whoever signed it.
+    Pem = "pem",
+    /// A certificate itself, signed by an authority of the account.
+    Signed = "signed",
+    /// A certificate that another account offers to this one.
+    Offer = "offer",
+    /// A certificate that this account offers to another.
+    Transfer = "transfer",
+    /// An authority of an account, by its id.
+    Authority = "authority",
+    /// The certificate of an authority.
+    AuthorityPem = "authority_pem",
+    /// A policy.
+    Policy = "policy",
+    /// The number of a version of a policy.
+    PolicyVersion = "policy_version",
+    /// A job.
+    Job = "job",
+    /// A template by which devices are provisioned.
+    Template = "template",
+    /// A client that is connected.
+    Client = "client",
+    /// Which events an account is told of.
+    Events = "events",
+    /// The account itself.
+    Account = "account",
     /// Of every kind.
     Any = "any",
     /// Nobody's: a fixed word.
@@ -246,8 +314,18 @@ impl Surface {
         self.slots.iter().filter(|slot| !slot.optional).filter(|slot| match slot.place {
             Place::Path | Place::Body => true,
             Place::Query => !self.does.shows_many() || self.audience == Audience::Device,
-            Place::Header | Place::Filter => false,
+            // Who asks is no object.
+            Place::Header => !slot.says_who_asks(),
+            Place::Filter => false,
         })
+    }
+
+    /// Whether a slot says what the new thing is called, or is: what stands there in one account is free in every other.
+    #[must_use]
+    pub fn names_the_new(&self, slot: &Slot) -> bool {
+        let kinds = [Kind::Thing, Kind::ThingGroup, Kind::Policy, Kind::Job, Kind::Template];
+        let is_new = kinds.contains(&slot.kind) && slot.kind == self.object;
+        self.does == Does::Create && !slot.optional && (is_new || matches!(slot.kind, Kind::Pem | Kind::AuthorityPem))
     }
 
     /// Whether it ends or alters the asker's own session or account: to be asked by somebody made for that.
@@ -260,6 +338,12 @@ impl Surface {
 }
 
 impl Slot {
+    /// Whether it is the name under which somebody logs in.
+    #[must_use]
+    pub fn says_who_asks(&self) -> bool {
+        self.place == Place::Header && self.kind == Kind::Email
+    }
+
     /// How fills refer to it: `path:device_id`, `body:devices[]`. Unique within a surface.
     #[must_use]
     pub fn key(&self) -> String {

@@ -244,7 +244,7 @@ const ABSENT: &[Absent] = &[
     },
     Absent {
         family: "H6 lists",
-        because: "pages have numbers, not cursors that could be another's or forged; there is no query language but the searches",
+        because: "pages of the management interface have numbers, not cursors; those of an account, which are sealed, are not swapped; there is no query language but the searches",
         signs: &["cursor", "page_token", "graphql"],
     },
     Absent {

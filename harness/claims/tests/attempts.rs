@@ -190,6 +190,7 @@ fn surfaces() -> Surfaces {
         .map(surface)
         .collect(),
         unknown: vec!["GET /nobody/knows".into()],
+        unknown_of_account: Vec::new(),
     }
 }
 

@@ -266,3 +266,12 @@ proptest! {
         prop_assert_eq!(judge(&foreign(), &record).ruling, due);
     }
 }
+
+#[test]
+fn a_name_that_is_cut_off_is_masked_as_far_as_it_is_told() {
+    let name = "arn:aws:iot:eu-1:123456789012:thing/canary-globex-17";
+    let told = |name: &str| format!("{{\"error\":\"is {}…, not ours…\"}}", &name[..40]);
+    assert_eq!(masked(&told(name), &[name]), "{\"error\":\"is ‹it›…, not ours…\"}");
+    // What is too short to be known again stays.
+    assert_eq!(masked("is arn…", &[name]), "is arn…");
+}

@@ -3,7 +3,7 @@
 use crate::args::Defects;
 use crate::error::{CliError, Result};
 use fleetproof_language::Claim;
-use fleetproof_platform::{broker_defects, defects, job_defects};
+use fleetproof_platform::{broker_defects, defects, job_defects, registry_defects};
 
 /// The JSON Schema of scenario files.
 pub(crate) fn schema() -> Result<u8> {
@@ -36,7 +36,7 @@ pub(crate) fn claims() -> Result<u8> {
 /// Every defect that the reference platform can be started with.
 pub(crate) fn defects(arguments: &Defects) -> Result<u8> {
     let of_the_data_plane = broker_defects::all();
-    let of_accounts = defects::found().chain(job_defects::jobs());
+    let of_accounts = defects::found().chain(job_defects::jobs()).chain(registry_defects::registry());
     for defect in defects::catalogue().iter().chain(of_the_data_plane).chain(of_accounts) {
         if arguments.names {
             anstream::println!("{}", defect.name);

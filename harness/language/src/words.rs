@@ -89,7 +89,8 @@ words!(
         Mqtt = "mqtt": "sessions, topics, retained messages, shadows and jobs at the broker",
         Lobby = "lobby": "what the lobby is asked and told",
         Storage = "storage": "what is stored, and links to it",
-        Audit = "audit": "logs" });
+        Audit = "audit": "logs",
+        Account = "account": "the account that a tenant is: things, certificates, policies, jobs" });
 words!(
     /// What became of an onboarding.
     OnboardOutcome, "unknown-word", "an outcome of onboarding" {

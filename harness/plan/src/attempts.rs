@@ -13,6 +13,8 @@ const PROVIDER: &str = "provider";
 /// Compiles every such claim of the scenario.
 pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span, Compiled> {
     let mut compiled = BTreeMap::new();
+    let (plain, whole) = (surfaces.in_play(false), surfaces.in_play(true));
+    let used = uses_accounts(scenario);
     for step in scenario.all_steps() {
         let Step::Expect(expect) = &step.value else { continue };
         for claim in &expect.claims {
@@ -33,9 +35,12 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                     // No families at all would stand for every one.
                     let mut made = match options.families.is_empty() && !untried.is_empty() {
                         true => Compiled::default(),
-                        false => isolation(surfaces, &parties, &options),
+                        false => {
+                            let named = options.families.contains(&Family::Account);
+                            isolation(if used || named { &whole } else { &plain }, &parties, &options)
+                        }
                     };
-                    if wants_wired(&options, speaks_mqtt(scenario)) {
+                    if wants_wired(&options, used) {
                         add_wired(&mut made, &parties, &options);
                     }
                     // What is asked for and not tried is uncovered, not silence.
@@ -52,13 +57,19 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                         home: home(scenario, user, tenant),
                         provider: provider(scenario),
                     };
-                    compiled.insert(claim.span, access(surfaces, &subject));
+                    compiled.insert(claim.span, access(if used { &whole } else { &plain }, &subject));
                 }
                 _ => {}
             }
         }
     }
     compiled
+}
+
+/// Whether tenants of a scenario are used as accounts: by devices that speak MQTT, or by a lobby that brings them there.
+fn uses_accounts(scenario: &Scenario) -> bool {
+    let by_devices = scenario.devices.iter().any(|(_, group)| group.speaks.value == Protocol::Mqtt);
+    by_devices || scenario.platform.lobby.is_some()
 }
 
 fn provider(scenario: &Scenario) -> Option<String> {
@@ -77,13 +88,9 @@ fn family(surface: Surface) -> Option<Family> {
         Surface::Storage => Some(Family::Storage),
         Surface::Audit => Some(Family::Audit),
         Surface::Mqtt => Some(Family::Mqtt),
+        Surface::Account => Some(Family::Account),
         Surface::Lobby => None,
     }
-}
-
-/// Whether anybody in a scenario comes to an endpoint by MQTT.
-fn speaks_mqtt(scenario: &Scenario) -> bool {
-    scenario.platform.lobby.is_some() || scenario.devices.iter().any(|(_, group)| group.speaks.value == Protocol::Mqtt)
 }
 
 fn granted(role: fleetproof_language::Role) -> Option<Role> {
@@ -163,5 +170,55 @@ steps:
         let compiled = &plans[0].attempts;
         let made = compiled.values().next().unwrap();
         assert_eq!((made.uncovered.as_slice(), made.attempts.len()), (&["surface mqtt".to_owned()][..], 0));
+    }
+
+    #[test]
+    fn accounts_are_attacked_where_devices_use_them_or_a_claim_says_so() {
+        use fleetproof_claims::model::{Audience, Does, Family, Kind, RoleRule, Surface, Surfaces};
+        let surface = |operation: &str, family: Family| Surface {
+            operation: operation.to_owned(),
+            method: "GET".to_owned(),
+            path: format!("/{operation}"),
+            family,
+            audience: Audience::User,
+            object: Kind::Thing,
+            does: Does::List,
+            slots: Vec::new(),
+            parameters: Vec::new(),
+            role: RoleRule::parse("viewer").unwrap(),
+            stranger: Vec::new(),
+            ok: vec![200],
+            body: None,
+            disposable: false,
+            audited: false,
+        };
+        let known = vec![surface("devices", Family::Http), surface("things", Family::Account)];
+        let surfaces = Arc::new(Surfaces { known, ..Surfaces::default() });
+        let attacked = |speaks: &str, wanted: &str| {
+            let text = TEXT
+                .replace("speaks: mqtt", &format!("speaks: {speaks}, runs: \"1.0\""))
+                .replace(", surfaces: [mqtt]", wanted);
+            let mut sources = Sources::new();
+            let file = sources.add("s.yaml", text);
+            let (scripts, mistakes) = check(&sources, &[file]);
+            assert!(mistakes.is_empty(), "{}", mistakes[0].render(&sources));
+            let orders = Orders {
+                capabilities: &[],
+                surfaces: surfaces.clone(),
+                seed: 1,
+                seed_given: true,
+                stack: "embedded",
+                clock: ClockKind::Virtual,
+            };
+            let plans = plans(&scripts[0], &sources, &orders).unwrap();
+            let made = plans[0].attempts.values().next().unwrap();
+            let operations: std::collections::BTreeSet<&str> =
+                made.attempts.iter().map(|attempt| attempt.operation.as_str()).collect();
+            operations.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(attacked("mender", ""), "devices");
+        assert_eq!(attacked("mqtt", ""), "devices things");
+        assert_eq!(attacked("mqtt", ", surfaces: [http]"), "devices");
+        assert_eq!(attacked("mender", ", surfaces: [account]"), "things");
     }
 }

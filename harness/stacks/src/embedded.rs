@@ -116,6 +116,12 @@ impl Embedded {
         Platform::document()
     }
 
+    /// The document of the account that each tenant is.
+    #[must_use]
+    pub fn account_document() -> serde_json::Value {
+        Platform::account_document()
+    }
+
     /// Where keys and passwords come from: the same after every start of a platform that lasts.
     #[must_use]
     pub fn keys(&self, world: &World) -> Seeds {

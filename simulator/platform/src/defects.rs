@@ -3,7 +3,8 @@
 //! Each is a mistake that such platforms have had. Without the cargo feature `seeded-defects` none can be planted,
 //! and the compiler leaves their code out. A place that misbehaves asks `app.defect(DefectId::X)`.
 
-use crate::{broker_defects, job_defects};
+use crate::registry_defects::RegistryDefect;
+use crate::{broker_defects, job_defects, registry_defects};
 
 /// Which defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -294,6 +295,8 @@ pub enum DefectId {
     Broker(fleetproof_dataplane::broker::Defect),
     /// One of the jobs' own.
     Jobs(fleetproof_dataplane::jobs::Defect),
+    /// An account's control plane forgets whose account it is.
+    Registry(RegistryDefect),
     /// A thing that is made in one region is written into all of them.
     ThingsInEveryRegion,
     /// The shadows of all regions are kept in the platform's first, with the things whose they are.
@@ -515,23 +518,23 @@ catalogue! {
 
 catalogue! {
     ACCOUNT_DEFECTS:
-    CertificateForgetsTenant "certificate-forgets-tenant" "P12" isolation:
+    CertificateForgetsTenant "certificate-forgets-tenant" "A2" isolation:
         "A certificate is found by its id in whichever account has it.";
-    PrincipalForgetsAccount "principal-forgets-account" "P12" isolation:
+    PrincipalForgetsAccount "principal-forgets-account" "A2" isolation:
         "A policy can be attached to, and detached from, a certificate of another account by its name.";
     EndpointReused "endpoint-reused" "P12" isolation:
         "A new tenant under the name of a removed one gets its endpoint: the old devices connect to it.";
     RevokedCertificateRevived "revoked-certificate-revived" "P12" access:
         "A revoked certificate can be made active again.";
-    ThingListForgetsTenant "thing-list-forgets-tenant" "P12" isolation:
+    ThingListForgetsTenant "thing-list-forgets-tenant" "A2" isolation:
         "The list of things shows those of every account.";
     RegionNotCompared "region-not-compared" "P12" isolation:
         "A thing is found in whichever of the account's regions has it.";
-    ForeignThingForbidden "foreign-thing-forbidden" "P12" isolation:
+    ForeignThingForbidden "foreign-thing-forbidden" "A2" isolation:
         "A thing of another account is answered 403 where an unknown one gets 404: names can be probed.";
-    AuthorityForgetsTenant "authority-forgets-tenant" "P12" isolation:
+    AuthorityForgetsTenant "authority-forgets-tenant" "A2" isolation:
         "A certificate gets in with an authority that another account registered.";
-    TransferTakenByAnybody "transfer-taken-by-anybody" "P12" isolation:
+    TransferTakenByAnybody "transfer-taken-by-anybody" "A2" isolation:
         "A certificate that was offered to one account can be taken by another.";
     ChangeNotTold "change-not-told" "A7" revoke:
         "The broker is not told of changes: a revoked certificate stays connected.";
@@ -627,13 +630,16 @@ pub fn lobby() -> &'static [Defect] {
 /// Those of the account, the organisation and the lobby that scenarios find.
 pub fn found() -> impl Iterator<Item = &'static Defect> {
     const FOUND: &[&str] = &[
+        "authority-forgets-tenant",
         "central-log-forgets-claims",
         "central-log-read-by-tenants",
         "central-log-tells-twice",
+        "certificate-forgets-tenant",
         "change-not-told",
         "controls-forget-new-accounts",
         "endpoint-forgotten",
         "external-id-shared",
+        "foreign-thing-forbidden",
         "half-failed-never-undone",
         "half-made-account-answers",
         "idempotency-token-ignored",
@@ -646,8 +652,11 @@ pub fn found() -> impl Iterator<Item = &'static Defect> {
         "lobby-retry-forgotten",
         "lobby-second-claim-wins",
         "lobby-trusts-anybody",
+        "principal-forgets-account",
         "quotas-of-another-tier",
         "revoked-trust-still-good",
+        "thing-list-forgets-tenant",
+        "transfer-taken-by-anybody",
     ];
     let all = ACCOUNT_DEFECTS.iter().chain(ORGANISATION).chain(LOBBY);
     all.filter(|defect| FOUND.contains(&defect.name))
@@ -664,7 +673,8 @@ pub fn catalogue() -> &'static [Defect] {
 pub fn find(name: &str) -> Option<&'static Defect> {
     let broker = broker_defects::all();
     let others = ACCOUNT_DEFECTS.iter().chain(ORGANISATION).chain(LOBBY);
-    CATALOGUE.iter().chain(others).chain(broker).chain(job_defects::jobs()).find(|defect| defect.name == name)
+    let of_accounts = job_defects::jobs().iter().chain(registry_defects::registry());
+    CATALOGUE.iter().chain(others).chain(broker).chain(of_accounts).find(|defect| defect.name == name)
 }
 
 #[cfg(test)]
@@ -678,7 +688,7 @@ mod tests {
         let names: BTreeSet<_> = all.iter().map(|defect| defect.name).collect();
         let ids: BTreeSet<_> = all.iter().map(|defect| defect.id).collect();
         assert_eq!((names.len(), ids.len()), (all.len(), all.len()));
-        assert_eq!(found().count(), 21, "a name that is found must be one of these");
+        assert_eq!(found().count(), 27, "a name that is found must be one of these");
         for defect in all {
             assert!(defect.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
             assert_eq!(find(defect.name), Some(defect));

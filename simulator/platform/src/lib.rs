@@ -36,6 +36,7 @@ mod platform;
 mod proven;
 mod refusal;
 pub mod registry;
+pub mod registry_defects;
 mod residency;
 pub mod rights;
 mod service;

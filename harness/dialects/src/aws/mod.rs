@@ -7,7 +7,9 @@ pub mod client;
 mod introduction;
 pub mod jobs;
 pub mod lobby;
+pub mod objects;
 pub mod organisation;
+pub mod papers;
 pub mod things;
 
 pub use introduction::{Introduced, application, introduce, narrow, unbounded};

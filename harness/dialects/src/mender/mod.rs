@@ -138,6 +138,17 @@ impl Mender {
         Ok(Table::get().surfaces(&crate::openapi::read(document)?))
     }
 
+    /// The same for both interfaces: the management's document, and that of the account that each tenant is.
+    ///
+    /// # Errors
+    /// A document that is neither OpenAPI 3.0 nor 3.1.
+    pub fn all_surfaces(
+        management: &Value,
+        account: &Value,
+    ) -> std::result::Result<Surfaces, crate::openapi::DocumentError> {
+        Ok(Self::surfaces(management)?.and_account(Self::surfaces(account)?))
+    }
+
     /// The run's world.
     #[must_use]
     pub fn world(&self) -> &World {

@@ -7,6 +7,7 @@ use super::session::{Session, TenantRef};
 use super::updates::{ArtifactSpec, Target};
 use super::{Call, Mender, json, roles, text, unreadable};
 use crate::answer::{Result, Token};
+use crate::aws::objects::Item;
 use fleetproof_claims::model::{Kind, Role, Slot};
 use fleetproof_wire::image::{DEVICE_TYPE, Image};
 use serde_json::{Map, Value, json};
@@ -44,10 +45,12 @@ pub enum Thing {
     Attribute,
     /// The settings of the caller's tenant.
     Settings,
+    /// Something of the account that the caller's tenant is.
+    Registered(Item),
 }
 
 impl Thing {
-    /// One for every kind of object that a tenant can have.
+    /// One for every kind of object that a tenant can have; what its account can have is in [`Item::ALL`].
     pub const ALL: [Self; 14] = [
         Self::PendingDevice,
         Self::AcceptedDevice,
@@ -84,6 +87,7 @@ impl Thing {
             Kind::Tag => Self::Tag,
             Kind::Settings => Self::Settings,
             Kind::Session | Kind::PermissionSet | Kind::Limit | Kind::Audit | Kind::Any | Kind::Word => return None,
+            kind => Self::Registered(Item::of(kind)?),
         })
     }
 }
@@ -104,13 +108,15 @@ pub struct Made {
     /// The credential that came with it: the password of a user, the token of a token, the tenant token of a tenant.
     pub secret: Option<Token>,
     /// What the document was before (settings).
-    former: Option<Value>,
+    pub(crate) former: Option<Value>,
     /// What had to be made for it; removed after it.
-    helpers: Vec<Made>,
+    pub(crate) helpers: Vec<Made>,
+    /// Whose it is until the owner takes it (a certificate that is offered).
+    pub(crate) giver: Option<Session>,
 }
 
 impl Made {
-    fn new(thing: Thing, name: &str) -> Self {
+    pub(crate) fn new(thing: Thing, name: &str) -> Self {
         Self {
             thing,
             ids: BTreeMap::new(),
@@ -120,10 +126,11 @@ impl Made {
             secret: None,
             former: None,
             helpers: Vec::new(),
+            giver: None,
         }
     }
 
-    fn with(mut self, kind: Kind, id: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, kind: Kind, id: impl Into<String>) -> Self {
         self.ids.insert(kind, id.into());
         self
     }
@@ -236,6 +243,7 @@ impl Mender {
                 made.former = Some(former);
                 Ok(made)
             }
+            Thing::Registered(item) => item.make(self, by, made, have).await,
         }
     }
 
@@ -424,6 +432,7 @@ impl Mender {
             Thing::Filter => self.remove_filter(by, id(Kind::Filter)).await,
             Thing::Tag if made.helpers.is_empty() => self.set_tags(by, id(Kind::Device), &BTreeMap::new()).await,
             Thing::Tag | Thing::Attribute => Ok(()),
+            Thing::Registered(item) => item.remove(self, by, made).await,
             Thing::Settings => {
                 let former = made.former.clone().filter(Value::is_object).unwrap_or_else(|| json!({}));
                 self.call(by, Call::new("Update User Settings").json(former)).await.map(drop)
@@ -520,6 +529,7 @@ impl Mender {
                 calls.push(("result", Call::new("Execute Filter").path(&in_filter)));
             }
             Thing::Settings => calls.push(("settings", Call::new("Show User Settings"))),
+            Thing::Registered(item) => seen = item.look(self, by, made).await?,
         }
         for (name, call) in calls {
             let answer = self.ask(by, call).await?;
@@ -581,7 +591,7 @@ pub fn canary_artifact(canary: &str) -> ArtifactSpec {
 }
 
 /// Fields that move by themselves.
-const MOVING: [&str; 11] = [
+const MOVING: [&str; 12] = [
     "updated_ts",
     "updated_at",
     "check_in_time",
@@ -593,6 +603,7 @@ const MOVING: [&str; 11] = [
     "ts",
     "expire",
     "X-Request-ID",
+    "approximateSecondsBeforeTimedOut",
 ];
 
 /// JSON as text that is equal when nothing has changed: keys sorted, what moves by itself left out, lists sorted.

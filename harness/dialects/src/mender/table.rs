@@ -7,7 +7,13 @@ use fleetproof_claims::model::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-const TEXT: &str = include_str!("operations.tsv");
+/// The management interface, and the account that each tenant is: the same people ask, at the same door.
+const TEXTS: [&str; 2] = [include_str!("operations.tsv"), include_str!("../aws/operations.tsv")];
+
+/// The lines of both tables.
+fn lines() -> impl Iterator<Item = &'static str> {
+    TEXTS.iter().flat_map(|text| text.lines().skip(1))
+}
 
 /// One operation of the platform, as the table has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +89,7 @@ impl Table {
     pub fn get() -> &'static Self {
         static TABLE: OnceLock<Table> = OnceLock::new();
         TABLE.get_or_init(|| {
-            let rows: Vec<Row> = TEXT.lines().skip(1).filter_map(|line| row(line).ok()).collect();
+            let rows: Vec<Row> = lines().filter_map(|line| row(line).ok()).collect();
             let by_operation = rows.iter().enumerate().map(|(at, row)| (Arc::clone(&row.operation), at)).collect();
             let mut by_shape: BTreeMap<(String, usize), Vec<usize>> = BTreeMap::new();
             for (at, row) in rows.iter().enumerate() {
@@ -155,6 +161,7 @@ impl Row {
             family: match self.service.as_str() {
                 "auditlogs" => Family::Audit,
                 "storage" => Family::Storage,
+                "registry" => Family::Account,
                 _ => Family::Http,
             },
             audience: self.audience,
@@ -340,9 +347,9 @@ mod tests {
 
     #[test]
     fn every_row_parses_and_stands_in_the_table_once() {
-        let wrong: Vec<String> = TEXT.lines().skip(1).filter_map(|line| row(line).err()).collect();
+        let wrong: Vec<String> = lines().filter_map(|line| row(line).err()).collect();
         assert_eq!(wrong, Vec::<String>::new());
-        assert_eq!(Table::get().rows().len(), TEXT.lines().count() - 1);
+        assert_eq!(Table::get().rows().len(), lines().count());
         assert_eq!(Table::get().by_operation.len(), Table::get().rows().len());
     }
 

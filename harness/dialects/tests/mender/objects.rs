@@ -1,6 +1,8 @@
 use crate::common::play;
 use fleetproof_claims::model::{Kind, Role};
+use fleetproof_dialects::aws::objects::{self as registered, Item};
 use fleetproof_dialects::mender::objects::{Have, Thing, canonical};
+use serde_json::json;
 
 /// Everything that a tenant has, as its admin lists it.
 async fn everything(stage: &crate::common::Stage) -> String {
@@ -41,7 +43,38 @@ fn every_kind_is_made_looked_at_and_removed_without_a_trace() {
 #[test]
 fn each_kind_of_slot_has_a_thing_to_be_made() {
     let without: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| Thing::of(*kind).is_none()).collect();
-    assert_eq!(without, [Kind::PermissionSet, Kind::Session, Kind::Limit, Kind::Audit, Kind::Any, Kind::Word]);
+    let known = [Kind::PermissionSet, Kind::Session, Kind::Limit, Kind::Audit, Kind::Account, Kind::Any, Kind::Word];
+    assert_eq!(without, known);
+}
+
+#[test]
+fn what_an_account_can_have_is_made_looked_at_and_taken_away() {
+    play(async |stage| {
+        let (mender, by) = (&stage.mender, &stage.acme);
+        let all = async || {
+            let mut seen = Vec::new();
+            for kind in Kind::ALL {
+                seen.push(registered::digest(mender, by, *kind).await.unwrap());
+            }
+            seen
+        };
+        let before = all().await;
+        for item in Item::ALL.into_iter().filter(|item| *item != Item::Offer) {
+            let canary = format!("canary-{}", format!("{item:?}").to_lowercase());
+            let made = mender.make(by, Thing::Registered(item), &canary, &Have::new()).await.unwrap();
+            assert_ne!(all().await, before, "{item:?}");
+            let look = mender.look(by, &made).await.unwrap();
+            mender.remove(by, &made).await.unwrap();
+            assert_ne!(mender.look(by, &made).await.unwrap(), look, "{item:?}");
+            assert_eq!(all().await, before, "{item:?}");
+        }
+        // What is offered is the giver's until it is taken.
+        let offered = registered::offer(mender, &stage.globex, by, "canary-offer").await.unwrap();
+        assert!(mender.look(by, &offered).await.unwrap().contains("PENDING_TRANSFER"));
+        assert_eq!(all().await, before);
+        mender.remove(by, &offered).await.unwrap();
+        assert_eq!(registered::digest(mender, &stage.globex, Kind::Offer).await.unwrap(), json!([]));
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use crate::audit::{Entries, differences};
 use crate::common::{Stage, play};
-use fleetproof_claims::model::{Audience, Does, Kind, Place, Role, Slot, Surface};
+use fleetproof_claims::model::{Audience, Does, Kind, Place, Role, Slot, Surface, Surfaces};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::objects::{Have, Made, Thing, canary_artifact};
 use fleetproof_dialects::mender::table::Table;
@@ -8,10 +8,16 @@ use fleetproof_dialects::mender::{Mender, Session};
 use fleetproof_platform::Platform;
 use serde_json::json;
 
+/// Those of the management interface, then those of accounts.
+fn every_surface() -> Surfaces {
+    Mender::all_surfaces(&Platform::document(), &Platform::account_document()).unwrap()
+}
+
 #[test]
 fn the_platforms_document_and_the_table_are_about_the_same_operations() {
-    let surfaces = Mender::surfaces(&Platform::document()).unwrap();
+    let surfaces = every_surface();
     assert_eq!(surfaces.unknown, Vec::<String>::new());
+    assert_eq!(surfaces.unknown_of_account, Vec::<String>::new());
     let missing: Vec<&str> = Table::get()
         .rows()
         .iter()
@@ -188,7 +194,7 @@ fn each_operation_succeeds_for_whom_it_is_when_all_slots_name_own_things() {
 #[test]
 fn the_claims_cover_every_operation_of_the_table() {
     use fleetproof_claims::{Options, Party, isolation};
-    let surfaces = Mender::surfaces(&Platform::document()).unwrap();
+    let surfaces = every_surface();
     let party = |name: &str, parent: Option<&str>| Party {
         name: name.to_owned(),
         provider: parent.is_none(),
@@ -198,7 +204,7 @@ fn the_claims_cover_every_operation_of_the_table() {
     let options = Options { provider: Some("provider".to_owned()), ..Options::default() };
     let compiled = isolation(&surfaces, &between, &options);
     assert_eq!(compiled.uncovered, Vec::<String>::new());
-    assert!(compiled.attempts.len() > 1_000, "{}", compiled.attempts.len());
+    assert!(compiled.attempts.len() > 2_000, "{}", compiled.attempts.len());
 }
 
 /// Whatever the catalogue says has no place here must have none: the day the platform gets one, something has to attack it.
@@ -223,7 +229,7 @@ fn what_the_catalogue_leaves_out_has_no_place_in_the_document() {
 #[test]
 fn every_operation_is_attacked_by_several_tools_or_says_why_not() {
     use fleetproof_claims::{Options, Party, isolation};
-    let surfaces = Mender::surfaces(&Platform::document()).unwrap();
+    let surfaces = every_surface();
     let party = |name: &str| Party { name: name.to_owned(), provider: false, parent: Some("provider".to_owned()) };
     let options = Options { provider: Some("provider".to_owned()), ..Options::default() };
     let compiled = isolation(&surfaces, &[party("acme"), party("globex")], &options);
@@ -237,4 +243,16 @@ fn every_operation_is_attacked_by_several_tools_or_says_why_not() {
         }
     }
     insta::assert_snapshot!(bare.join("\n"));
+}
+
+#[test]
+fn who_does_not_play_with_accounts_has_the_management_interface_alone() {
+    let (all, plain) = (every_surface(), Mender::surfaces(&Platform::document()).unwrap());
+    assert_eq!(all.in_play(false), plain);
+    let mut document = Platform::account_document();
+    document["paths"]["/api/management/v1/iot/leak"] = json!({ "get": { "operationId": "Leak", "responses": {} } });
+    let odd = Mender::all_surfaces(&Platform::document(), &document).unwrap();
+    assert_eq!(odd.in_play(false).unknown, Vec::<String>::new());
+    assert_eq!(odd.in_play(true).unknown, ["Leak"]);
+    assert_eq!(odd.in_play(true).known[..plain.known.len()], plain.known[..]);
 }

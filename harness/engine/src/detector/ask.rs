@@ -2,8 +2,11 @@
 
 use super::camp::{Camp, Set};
 use super::{DetectorError, Field};
-use fleetproof_claims::model::{Attempt, Audience, Does, Fill, Identity, Kind, Place, Slot, Surface, Tamper};
+use fleetproof_claims::model::{
+    Attempt, Audience, BodyTemplate, Does, Family, Fill, Identity, Kind, Place, Slot, Surface, Tamper,
+};
 use fleetproof_claims::{Reply, canonical};
+use fleetproof_dialects::aws::papers;
 use fleetproof_dialects::mender::bend::{name_elsewhere, put_odd};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::forge::{Bend, forge};
@@ -91,6 +94,9 @@ fn needed(surface: &Surface, named: &[String]) -> Vec<String> {
 
 /// Whether a slot of a creation says what the new thing is called: the own value there is a fresh one.
 fn names_the_new(surface: &Surface, slot: &Slot) -> bool {
+    if surface.family == Family::Account {
+        return surface.names_the_new(slot);
+    }
     surface.does == Does::Create
         && slot.place == Place::Body
         && !slot.optional
@@ -165,7 +171,7 @@ impl Field {
         let needed = needed(surface, also);
         let mut fills = Fills::default();
         for slot in surface.slots.iter().filter(|slot| needed.contains(&slot.key()) || also.contains(&slot.key())) {
-            if slot.place == Place::Header {
+            if slot.says_who_asks() {
                 continue;
             }
             let value = self.own_value(surface, slot, set, camp);
@@ -181,6 +187,8 @@ impl Field {
             return Some(match slot.kind {
                 Kind::Identity => json!({ "serial": fresh }).to_string(),
                 Kind::Email => format!("{fresh}@canary.test"),
+                Kind::Pem => return papers::pem(&self.mender, &fresh).ok(),
+                Kind::AuthorityPem => return papers::authority_pem(&self.mender, &fresh).ok(),
                 _ => fresh,
             });
         }
@@ -197,12 +205,19 @@ impl Field {
 
     /// A name of the same form as `value` that nothing has.
     pub(super) fn nothing_like(&self, slot: &Slot, value: &str) -> String {
+        if let Some((account, resource)) = value.rsplit_once('/').filter(|_| value.starts_with("arn:")) {
+            return format!("{account}/{}", self.nothing_like(slot, resource));
+        }
         let is_id = value.len() >= 24 && value.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
         if !is_id {
             let fresh = self.names.fresh("nothing");
             return match slot.kind {
                 Kind::Identity => json!({ "serial": fresh }).to_string(),
                 Kind::Email => format!("{fresh}@canary.test"),
+                Kind::Query => format!("thingName:{fresh}"),
+                // Nobody here registered the authority that is the certificate's own.
+                Kind::Pem | Kind::Signed => papers::pem(&self.mender, &fresh).unwrap_or(fresh),
+                Kind::AuthorityPem => papers::authority_pem(&self.mender, &fresh).unwrap_or(fresh),
                 _ => fresh,
             };
         }
@@ -246,6 +261,10 @@ impl Field {
             ("artifact_name", name.clone()),
         ] {
             fills = fills.mark(word, value);
+        }
+        let signs = matches!(&surface.body, Some(BodyTemplate::Json(body)) if body.to_string().contains("\"$csr\""));
+        if let Some(request) = signs.then(|| papers::signing_request(&self.mender, &name).ok()).flatten() {
+            fills = fills.mark("csr", request);
         }
         if surface.does == Does::Create && surface.object == Kind::Device {
             fills = fills.mark("pubkey", self.mender.key(&name).public_pem());
@@ -325,6 +344,8 @@ impl Field {
         let told = super::tell::request(&request.method, &request.target, &request.body, &surface.body);
         named.extend(fills.marks.values().filter_map(Value::as_str).map(str::to_owned));
         named.extend([own.to_owned(), victim.to_owned()]);
+        // A certificate that is brought is named by its id, too.
+        named.extend(fills.slots.values().flatten().filter_map(|value| papers::id_of(value)));
         let answer = self.mender.send(by, Mender::door(&surface.path), request).await?;
         Ok(Asked { request: told, answer, named })
     }

@@ -1,10 +1,12 @@
 //! A tenant's side in the attempts: canary users of every role, a canary device, and objects with its word in them.
 
+use super::clients::Connected;
 use super::round::gone;
 use super::{DetectorError, Seat};
 use fleetproof_claims::Canaries;
-use fleetproof_claims::model::{Identity, Kind, Role, Slot, Surface};
+use fleetproof_claims::model::{Family, Identity, Kind, Role, Slot, Surface};
 use fleetproof_dialects::DialectError;
+use fleetproof_dialects::aws::objects::{self as registered, Item, NOBODY};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::objects::{Have, Made, Thing, canonical};
 use fleetproof_dialects::mender::updates::DeploymentRow;
@@ -44,6 +46,8 @@ pub(super) struct Set {
     pub(super) made: Vec<Made>,
     /// A throw-away child of the provider, and its row.
     pub(super) child: Option<String>,
+    /// A client that is connected as one of them.
+    pub(super) client: Option<Connected>,
 }
 
 impl Set {
@@ -71,11 +75,17 @@ impl Set {
             let row = row.map(|row| json!({ "name": row.name, "status": row.status, "limit": row.device_limit }));
             seen.push(format!("\"tenant\":{}", json!(row)));
         }
+        if let Some(client) = &self.client {
+            seen.push(format!("\"its connection stands\":{}", client.stands().await));
+        }
         Ok(format!("{{{}}}", seen.join(",")))
     }
 
     /// Removes them. What an attempt or its control has removed is gone already.
     pub(super) async fn remove(&self, mender: &Mender, by: &Session) -> Result<(), DetectorError> {
+        if let Some(client) = &self.client {
+            client.leave().await;
+        }
         for made in self.made.iter().rev() {
             mender.remove(by, made).await?;
         }
@@ -100,6 +110,7 @@ fn word(thing: Thing) -> &'static str {
         Thing::Tag => "tag",
         Thing::Attribute => "device and attributes",
         Thing::Settings => "settings",
+        Thing::Registered(item) => item.word(),
     }
 }
 
@@ -124,6 +135,7 @@ fn maker(thing: Thing) -> &'static str {
         Thing::Tag => "Assign Tags",
         Thing::Attribute => "Assign Attributes",
         Thing::Settings => "Update User Settings",
+        Thing::Registered(item) => item.maker(),
     }
 }
 
@@ -240,12 +252,32 @@ impl Camp {
                 made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
             }
         }
+        for thing in Item::ESTATE.map(Thing::Registered).into_iter().filter(|thing| knows(*thing)) {
+            for kind in [Kind::Thing, Kind::ThingArn] {
+                if let Some(id) = made.iter().find_map(|made| made.id(kind)) {
+                    have.insert(kind, id.to_owned());
+                }
+            }
+            made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
+        }
         self.write_log(mender, surfaces, &made).await?;
         let ids = made.iter().flat_map(|made| made.ids.iter());
-        let told = ids.filter(|(kind, _)| !matches!(kind, Kind::Tenant | Kind::Email | Kind::Identity));
+        // Texts of several lines, and what holds a name among other words, are found by the names in them.
+        let told = ids.filter(|(kind, _)| {
+            !matches!(
+                kind,
+                Kind::Tenant
+                    | Kind::Email
+                    | Kind::Identity
+                    | Kind::Query
+                    | Kind::Pem
+                    | Kind::Signed
+                    | Kind::AuthorityPem
+            )
+        });
         let words = told.map(|(_, id)| id.clone()).chain([self.word.clone()]).collect::<Vec<_>>();
         self.canaries = Canaries::new(words);
-        self.estate = Set { made, child: None };
+        self.estate = Set { made, ..Set::default() };
         Ok(())
     }
 
@@ -304,6 +336,9 @@ impl Camp {
                 gone(mender.decommission(by, &device.id).await)?;
             }
         }
+        if can_make(surfaces, Thing::Registered(Item::Thing)) {
+            registered::sweep(mender, by, &stray).await?;
+        }
         for id in self.listed(mender, surfaces, "List Artifacts", &stray).await? {
             gone(mender.remove_artifact(by, &id).await)?;
         }
@@ -355,6 +390,16 @@ impl Camp {
             Kind::TenantToken => None,
             // A change to a user stands in every audit log.
             Kind::Any => self.estate.find(Kind::User).and_then(|made| made.id(Kind::User)).map(str::to_owned),
+            Kind::Word if surface.family == Family::Account => Some(
+                match slot.name.as_str() {
+                    "newStatus" => "ACTIVE",
+                    "targetAwsAccount" => NOBODY,
+                    _ => "true",
+                }
+                .to_owned(),
+            ),
+            // Every policy has a first version.
+            Kind::PolicyVersion => Some(self.estate.value(slot).unwrap_or_else(|| "1".to_owned())),
             Kind::Word => {
                 Some(if surface.path.contains("/deployments/") { "storage" } else { "max_devices" }.to_owned())
             }
@@ -408,6 +453,11 @@ impl Camp {
             | Kind::Settings
             | Kind::Any
             | Kind::Word => {}
+            of_account => {
+                let listed = registered::digest(mender, by, of_account).await;
+                let text = told(listed, |listed| json!(canonical(&listed)))?;
+                seen.insert("account", serde_json::from_str(text.as_str().unwrap_or_default()).unwrap_or(text));
+            }
         }
         let listed = match kind {
             Kind::Artifact | Kind::Release => Some("List Artifacts"),

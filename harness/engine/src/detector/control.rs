@@ -5,7 +5,7 @@ use super::camp::{Camp, Set};
 use super::prey::{consumes, is_about_children};
 use super::trial::{Leftovers, Trial};
 use super::{DetectorError, Field};
-use fleetproof_claims::model::{Attempt, Audience, Control, Does, Identity, Kind, Role, Surface, Tamper};
+use fleetproof_claims::model::{Attempt, Audience, Control, Does, Family, Identity, Kind, Role, Surface, Tamper};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Field {
@@ -72,7 +72,9 @@ impl Field {
         };
         let personal = surface.slots.iter().any(|slot| slot.kind == Kind::Token);
         let theirs = camp.seat.at.name == victim.seat.at.name || is_about_children(surface);
-        let fresh = match consumes(surface) && (used || !theirs || personal) {
+        // In an account of its own nobody can name what is in another.
+        let elsewhere = surface.family == Family::Account && !theirs;
+        let fresh = match elsewhere || consumes(surface) && (used || !theirs || personal) {
             true => Some(self.throw_away(surface, camp, camp.admin()?, None).await?),
             false => None,
         };

@@ -5,6 +5,7 @@ use super::camp::Set;
 use super::trial::Trial;
 use super::{DetectorError, Field};
 use fleetproof_claims::model::{Attempt, Kind, Oracle, Role};
+use fleetproof_dialects::aws::objects::Item;
 use fleetproof_dialects::mender::objects::{Have, Thing};
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 const TRIES: usize = 3;
 
 /// What the victim makes more of.
-const MORE: [Thing; 7] = [
+const MORE: [Thing; 14] = [
     Thing::PendingDevice,
     Thing::Artifact,
     Thing::Deployment,
@@ -20,6 +21,13 @@ const MORE: [Thing; 7] = [
     Thing::Role,
     Thing::Filter,
     Thing::Group,
+    Thing::Registered(Item::Thing),
+    Thing::Registered(Item::Group),
+    Thing::Registered(Item::Certificate),
+    Thing::Registered(Item::Policy),
+    Thing::Registered(Item::Authority),
+    Thing::Registered(Item::Job),
+    Thing::Registered(Item::Template),
 ];
 
 impl Field {
@@ -88,7 +96,7 @@ impl Field {
         let mut have = Have::new();
         for thing in MORE.into_iter().filter(|thing| super::camp::can_make(&self.surfaces, *thing)) {
             let made = self.mender.make(by, thing, &self.names.fresh(&victim.word), &have).await?;
-            for kind in [Kind::Device, Kind::Release] {
+            for kind in [Kind::Device, Kind::Release, Kind::Thing, Kind::ThingArn] {
                 if let Some(id) = made.ids.get(&kind) {
                     have.insert(kind, id.clone());
                 }

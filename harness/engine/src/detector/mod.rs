@@ -8,6 +8,7 @@
 
 mod ask;
 mod camp;
+mod clients;
 mod control;
 mod ghosts;
 mod links;
@@ -20,14 +21,14 @@ mod trial;
 mod wired;
 
 use camp::{Camp, Names};
-use fleetproof_claims::model::{BodyTemplate, Compiled, Surface, Surfaces};
+pub use clients::Endpoints;
+use fleetproof_claims::model::{BodyTemplate, Compiled, Family, Kind, Surface, Surfaces};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Attempted, Verdict, What};
 use fleetproof_world::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-pub use wired::Endpoints;
 
 /// A tenant as the detector needs it.
 #[derive(Clone, Debug)]
@@ -135,6 +136,7 @@ pub(crate) struct Field {
     provider: Option<String>,
     people: BTreeMap<String, Session>,
     names: Names,
+    endpoints: Option<Endpoints>,
     deadline: Stamp,
     claim: &'static str,
 }
@@ -155,13 +157,20 @@ async fn run(
     compiled: &Compiled,
     claim: &'static str,
 ) -> Result<Detection, DetectorError> {
+    let alone = (ctx.seats.len() < 2).then(|| without_offers(compiled, ctx.surfaces));
+    let compiled = alone.as_ref().unwrap_or(compiled);
+    // Whoever does not attack accounts makes nothing in them either. Their surfaces stand last.
+    let is_account = |surface: &Surface| surface.family == Family::Account;
+    let account = compiled.attempts.iter().any(|attempt| is_account(&ctx.surfaces.known[attempt.surface]));
+    let in_play = ctx.surfaces.known.iter().filter(|surface| account || !is_account(surface));
     let mut field = Field {
         mender: ctx.mender.clone(),
-        surfaces: ctx.surfaces.known.iter().map(affordable).collect(),
+        surfaces: in_play.map(affordable).collect(),
         camps: BTreeMap::new(),
         provider: ctx.seats.iter().find(|seat| seat.provider).map(|seat| seat.at.name.to_string()),
         people: ctx.people.clone(),
         names: Names::new(&ctx.label),
+        endpoints: ctx.endpoints.clone(),
         deadline: ctx.deadline,
         claim,
     };
@@ -208,6 +217,23 @@ async fn run(
         attempts: detection.attempts,
     });
     Ok(detection)
+}
+
+/// What is left where one tenant is alone: nobody offers it anything.
+fn without_offers(compiled: &Compiled, surfaces: &Surfaces) -> Compiled {
+    const WHY: &str = "no other account takes part that could offer a certificate";
+    let offered = |surface: &Surface| surface.slots.iter().any(|slot| slot.kind == Kind::Offer);
+    let mut left = compiled.clone();
+    let mut exempt = BTreeSet::new();
+    left.attempts.retain(|attempt| {
+        let is_offer = surfaces.known.get(attempt.surface).is_some_and(offered);
+        if is_offer {
+            exempt.insert(attempt.operation.clone());
+        }
+        !is_offer
+    });
+    left.exempt.extend(exempt.into_iter().map(|operation| (operation, WHY.to_owned())));
+    left
 }
 
 /// A child without devices fits into every pool.

@@ -2,7 +2,8 @@
 
 use super::camp::{Camp, Set};
 use super::{DetectorError, Field};
-use fleetproof_claims::model::{Audience, Does, Kind, Least, Place, Role, Surface};
+use fleetproof_claims::model::{Audience, Does, Family, Kind, Least, Place, Role, Surface};
+use fleetproof_dialects::aws::objects::{self as registered, Item};
 use fleetproof_dialects::mender::Session;
 use fleetproof_dialects::mender::objects::{Have, Thing};
 
@@ -30,9 +31,13 @@ impl Field {
         if is_about_children(surface) {
             return self.child(surface).await;
         }
-        let refers = surface.does == Does::Create && surface.required().any(|slot| slot.kind == Kind::Device);
+        let refers = surface.does == Does::Create
+            && surface.required().any(|slot| matches!(slot.kind, Kind::Device | Kind::ThingArn));
         if !consumes(surface) && !refers && alike.is_none() {
             return Ok(Set::default());
+        }
+        if surface.family == Family::Account {
+            return self.of_account(surface, camp, by, alike).await;
         }
         let Some((thing, have)) = self.needed(surface, camp) else { return Ok(Set::default()) };
         let name = alike.map_or_else(|| self.names.fresh(&camp.word), str::to_owned);
@@ -43,9 +48,9 @@ impl Field {
             let device = self.mender.make(by, member, &self.names.fresh(&camp.word), &have).await?;
             let ids = device.ids.get(&Kind::Device).map(|id| (Kind::Device, id.clone()));
             let group = self.mender.make(by, thing, &name, &ids.into_iter().collect()).await?;
-            return Ok(Set { made: vec![device, group], child: None });
+            return Ok(Set { made: vec![device, group], ..Set::default() });
         }
-        Ok(Set { made: vec![self.mender.make(by, thing, &name, &have).await?], child: None })
+        Ok(Set { made: vec![self.mender.make(by, thing, &name, &have).await?], ..Set::default() })
     }
 
     /// What is made for a surface, and what of the camp's standing objects it is made with.
@@ -79,6 +84,41 @@ impl Field {
         })
     }
 
+    /// What a request to an account names.
+    async fn of_account(
+        &self,
+        surface: &Surface,
+        camp: &Camp,
+        by: &Session,
+        alike: Option<&str>,
+    ) -> Result<Set, DetectorError> {
+        let name = alike.map_or_else(|| self.names.fresh(&camp.word), str::to_owned);
+        let made = match item(surface) {
+            None => return Ok(Set::default()),
+            // Whoever else is there offers it.
+            Some(Item::Offer) => match self.camps.values().find(|other| other.seat.at.name != camp.seat.at.name) {
+                Some(giver) => registered::offer(&self.mender, giver.admin()?, camp.admin()?, &name).await?,
+                None => return Ok(Set::default()),
+            },
+            // Twins share a name, not the things that they are about.
+            Some(item @ (Item::Group | Item::Job)) if alike.is_some() => {
+                let of = Thing::Registered(Item::Thing);
+                let thing = self.mender.make(by, of, &self.names.fresh(&camp.word), &Have::new()).await?;
+                let known = [Kind::Thing, Kind::ThingArn].into_iter();
+                let have = known.filter_map(|kind| Some((kind, thing.id(kind)?.to_owned()))).collect();
+                let made = self.mender.make(by, Thing::Registered(item), &name, &have).await?;
+                return Ok(Set { made: vec![thing, made], ..Set::default() });
+            }
+            Some(item) => self.mender.make(by, Thing::Registered(item), &name, &Have::new()).await?,
+        };
+        if made.id(Kind::Client).is_some() {
+            // Who is not let in has no connection that could be ended.
+            let client = self.connect(by, &name).await?;
+            return Ok(Set { made: vec![made], client, child: None });
+        }
+        Ok(Set { made: vec![made], ..Set::default() })
+    }
+
     /// A child of the provider without devices, for its administration to be attacked.
     async fn child(&self, surface: &Surface) -> Result<Set, DetectorError> {
         let Some(provider) = self.provider() else { return Ok(Set::default()) };
@@ -89,6 +129,24 @@ impl Field {
             // Only what is suspended can be deleted.
             self.mender.suspend(&id).await?;
         }
-        Ok(Set { made: Vec::new(), child: Some(id) })
+        Ok(Set { child: Some(id), ..Set::default() })
     }
+}
+
+/// What of an account a request names beside the new.
+fn item(surface: &Surface) -> Option<Item> {
+    let names = |kind: Kind| surface.required().any(|slot| slot.kind == kind && !surface.names_the_new(slot));
+    let attached = names(Kind::Principal) && (names(Kind::Policy) || names(Kind::Thing));
+    Some(match surface.object {
+        _ if names(Kind::PolicyVersion) => Item::Versioned,
+        _ if attached => Item::Attachment,
+        _ if names(Kind::Job) => Item::Job,
+        _ if names(Kind::ThingGroup) => Item::Group,
+        _ if names(Kind::Offer) => Item::Offer,
+        _ if names(Kind::Client) => Item::Client,
+        _ => {
+            let kinds = surface.required().filter(|slot| !surface.names_the_new(slot)).map(|slot| slot.kind);
+            kinds.filter_map(Item::of).next()?
+        }
+    })
 }

@@ -7,8 +7,9 @@ use super::round::gone;
 use super::{DetectorError, Field};
 use fleetproof_claims::Record;
 use fleetproof_claims::model::{
-    Attempt, Audience, Control, Does, Fill, Identity, Kind, Oracle, Refusal, Role, Surface, Tamper,
+    Attempt, Audience, Control, Does, Family, Fill, Identity, Kind, Oracle, Refusal, Role, Surface, Tamper,
 };
+use fleetproof_dialects::aws::objects as registered;
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::objects::{Have, Made, Thing};
 use fleetproof_dialects::mender::refusals::refusal;
@@ -200,7 +201,7 @@ impl Field {
         {
             let by = sides.victim.admin()?;
             let made = self.mender.make(by, thing, &self.names.fresh("twin"), &Have::new()).await?;
-            return Ok(Some((Set::default(), Set { made: vec![made], child: None })));
+            return Ok(Some((Set::default(), Set { made: vec![made], ..Set::default() })));
         }
         if !attempt.fills.values().any(|fill| *fill == Fill::Twin) {
             return Ok(None);
@@ -375,6 +376,9 @@ impl Field {
                 gone(mender.remove_role(admin, name).await)?;
             }
             return Ok(());
+        }
+        if surface.family == Family::Account {
+            return Ok(registered::undo(mender, admin, surface, fills, answer).await?);
         }
         let Some(id) = answer.created_id() else { return Ok(()) };
         gone(match surface.object {

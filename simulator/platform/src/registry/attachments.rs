@@ -9,6 +9,7 @@ use crate::Platform;
 use crate::args;
 use crate::edge::{At, Body, need};
 use crate::refusal::Answer;
+use crate::registry_defects::{RegistryDefect, is_planted};
 use crate::store::{Row, StoreError, Tx};
 use axum::Json;
 use axum::extract::State;
@@ -61,6 +62,16 @@ async fn attach_policy(
     let mut desk = asked.desk(&app, "AttachPolicy").await?;
     let id = desk.principal(&target.target).await?;
     hold(&mut desk, &id).await?;
+    if is_planted(&app, RegistryDefect::ForeignPolicyAttached) {
+        // Found wherever it is, and taken along.
+        let sql = "select v.document from policies p join policy_versions v on v.tenant_id = p.tenant_id \
+                   and v.region = p.region and v.name = p.name and v.version = p.default_version \
+                   where p.name = $1 order by p.tenant_id";
+        if let Some(row) = desk.tx.first(sql, args![&name]).await? {
+            let (place, now, document) = (desk.place.clone(), desk.now(), row.text("document")?);
+            policies::ensure(&mut desk.tx, &place, &name, &document, now).await?;
+        }
+    }
     policies::find(&mut desk, &name).await?;
     let sql = "insert into policy_attachments (tenant_id, region, certificate_id, policy) values ($1, $2, $3, $4) \
                on conflict do nothing";

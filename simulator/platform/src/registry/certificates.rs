@@ -13,6 +13,7 @@ use crate::edge::{At, Body, need};
 use crate::platform::{Platform, PlatformError};
 use crate::refusal::{Answer, Refusal};
 use crate::registry::Change;
+use crate::registry_defects::RegistryDefect;
 use crate::store::{Row, StoreError, Transaction, Tx};
 use axum::Json;
 use axum::extract::State;
@@ -306,6 +307,9 @@ async fn update(
     let known = [ACTIVE, INACTIVE, REVOKED, REGISTER_INACTIVE];
     let status = asked.params.choice("newStatus", &known)?.ok_or_else(|| invalid("newStatus is missing"))?.to_owned();
     let mut desk = asked.desk(&app, "UpdateCertificate").await?;
+    let whose = "select tenant_id from certificates where id = $1 \
+                 order by case when tenant_id = $2 then 0 else 1 end, tenant_id";
+    desk.stray(RegistryDefect::CertificateStatusForgetsTenant, whose, &id).await?;
     hold(&mut desk, &id).await?;
     let row = find(&mut desk, &id).await?;
     match row.text("status")?.as_str() {

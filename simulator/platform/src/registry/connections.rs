@@ -2,9 +2,11 @@
 
 use super::desk::Asked;
 use super::refusals::{invalid, unknown};
+use super::things::WHOSE;
 use crate::Platform;
 use crate::edge::{At, need};
 use crate::refusal::Answer;
+use crate::registry_defects::RegistryDefect;
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
@@ -38,6 +40,7 @@ async fn delete(
         return Err(invalid(format!("clientId has 1 to {LONGEST} bytes")));
     }
     let mut desk = asked.desk(&app, "DeleteConnection").await?;
+    desk.stray(RegistryDefect::ConnectionEndedAnywhere, WHOSE, &client).await?;
     let (tenant, region) = (desk.place.tenant.clone(), desk.place.region.clone());
     if !app.data_plane().is_connected(&tenant, &region, &client) {
         return Err(unknown());

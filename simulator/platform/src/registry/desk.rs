@@ -9,6 +9,7 @@ use crate::audit::Object;
 use crate::defects::DefectId;
 use crate::edge::{Can, Params, User, need};
 use crate::refusal::{Answer, Refusal};
+use crate::registry_defects::{RegistryDefect, is_planted};
 use crate::store::{StoreError, Transaction, Tx};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -152,6 +153,17 @@ impl Desk {
             return Err(unknown());
         }
         Ok(id.to_owned())
+    }
+
+    /// A seeded defect, where it is planted: what follows is done in the account of whoever has what `sql` finds for `key` (the
+    /// own account first: `$2`).
+    pub(super) async fn stray(&mut self, defect: RegistryDefect, sql: &'static str, key: &str) -> Answer<()> {
+        if is_planted(&self.app, defect)
+            && let Some(row) = self.tx.first(sql, args![key, &self.place.tenant]).await?
+        {
+            self.place.tenant = row.text("tenant_id")?;
+        }
+        Ok(())
     }
 
     /// Makes it so, and tells who listens.

@@ -5,13 +5,14 @@
 use super::desk::{Asked, Desk};
 use super::listing::Listing;
 use super::refusals::{exists, invalid, limit, unknown, version_conflict};
-use super::{thing_groups, things};
+use super::{accounts, thing_groups, things};
 use crate::Platform;
 use crate::args;
 use crate::edge::{At, Body, Params, need};
 use crate::fleet::stored_at;
 use crate::jobs::{Kept, News, Round, Shelf};
 use crate::refusal::{Answer, Refusal};
+use crate::registry_defects::{RegistryDefect, is_planted};
 use crate::store::{StoreError, Tx};
 use axum::Json;
 use axum::extract::State;
@@ -151,6 +152,16 @@ async fn resolved(desk: &mut Desk, targets: &[Target]) -> Answer<Vec<String>> {
     Ok(all)
 }
 
+/// The seeded defect: whose account the first target is of, in that one the job is made.
+async fn follow_target(desk: &mut Desk, body: &Map<String, Value>) -> Answer<()> {
+    let first = body.get("targets").and_then(|targets| targets.get(0)).and_then(Value::as_str).unwrap_or_default();
+    let account = first.split(':').nth(4).unwrap_or_default().to_owned();
+    if let Some(tenant) = accounts::tenant_of(&mut desk.tx, &account).await? {
+        (desk.place.tenant, desk.place.account) = (tenant, account);
+    }
+    Ok(())
+}
+
 /// Create a job.
 #[utoipa::path(put, path = "/api/management/v1/iot/jobs/{jobId}", operation_id = "CreateJob", tag = "jobs",
     params(("jobId" = String, Path, description = "Its id."),
@@ -170,8 +181,12 @@ async fn create(
 ) -> Answer<Json<Value>> {
     let _alone = app.jobs().alone().await;
     let mut desk = asked.desk(&app, "CreateJob").await?;
+    let body = body.unwrap_or_default();
+    if is_planted(&app, RegistryDefect::JobTargetsAnybodysThing) {
+        follow_target(&mut desk, &body).await?;
+    }
     let (shelf, now_us, limits) = (shelf(&desk), now_us(&desk), Limits::default());
-    let job = Job::create(now_us, &id, &body.unwrap_or_default(), &place(&desk, &limits));
+    let job = Job::create(now_us, &id, &body, &place(&desk, &limits));
     let job = job.map_err(|error| refused(&error))?;
     check_served(&job)?;
     check_links(&mut desk, &job).await?;
@@ -210,6 +225,9 @@ async fn describe(
 ) -> Answer<Json<Value>> {
     let _alone = app.jobs().alone().await;
     let mut desk = asked.desk(&app, "DescribeJob").await?;
+    let whose =
+        "select tenant_id from jobs where id = $1 order by case when tenant_id = $2 then 0 else 1 end, tenant_id";
+    desk.stray(RegistryDefect::JobReadForgetsTenant, whose, &id).await?;
     let (shelf, limits) = (shelf(&desk), Limits::default());
     let news = look(&mut desk, &shelf, &id).await?;
     let kept = find(&mut desk, &shelf, &id).await?;

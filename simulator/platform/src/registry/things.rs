@@ -8,6 +8,7 @@ use crate::args;
 use crate::defects::DefectId;
 use crate::edge::{At, Body, need};
 use crate::refusal::{Answer, Refusal};
+use crate::registry_defects::{RegistryDefect, is_planted};
 use crate::store::{Row, StoreError, Tx};
 use axum::Json;
 use axum::extract::State;
@@ -88,6 +89,10 @@ impl AttributePayload {
     }
 }
 
+/// Who has a thing of this name, whoever asks first: only planted defects want to know.
+pub(super) const WHOSE: &str =
+    "select tenant_id from things where name = $1 order by case when tenant_id = $2 then 0 else 1 end, tenant_id";
+
 /// The row of a thing here.
 pub(super) async fn find(desk: &mut Desk, name: &str) -> Answer<Row> {
     let sql = "select * from things where tenant_id = $1 and region = $2 and name = $3 order by name";
@@ -143,6 +148,12 @@ async fn create(
     check_type(new.thing_type_name.as_ref())?;
     let attributes = json!(new.attribute_payload.unwrap_or_default().applied(Attributes::new())?).to_string();
     let mut desk = asked.desk(&app, "CreateThing").await?;
+    if is_planted(&app, RegistryDefect::ThingNameTakenGlobally) {
+        let sql = "select count(*) as n from things where name = $1 and tenant_id <> $2";
+        if desk.tx.number(sql, args![&name, &desk.place.tenant]).await? > 0 {
+            return Err(exists("thing"));
+        }
+    }
     let fresh = app.ids().thing();
     let sql = "insert into things (tenant_id, region, name, id, type_name, attributes, version, created_at) \
                values ($1, $2, $3, $4, $5, $6, 1, $7) on conflict do nothing";
@@ -182,6 +193,7 @@ async fn describe(
     At(name): At<String>,
 ) -> Answer<Json<Value>> {
     let mut desk = asked.desk(&app, "DescribeThing").await?;
+    desk.stray(RegistryDefect::ThingReadForgetsTenant, WHOSE, &name).await?;
     let row = find(&mut desk, &name).await?;
     let mut answer = shown(&desk, &row)?;
     answer["thingId"] = row.text("id")?.into();

@@ -12,14 +12,13 @@ mod messages;
 mod post;
 mod strays;
 
-use super::{DetectorError, Seat};
+use super::{DetectorError, Endpoints, Seat};
 use fleetproof_claims::Ruling;
 use fleetproof_claims::wired::{Deed, WiredAttempt, WiredRecord, judge_wired};
 use fleetproof_dialects::aws::client::ClientError;
 use fleetproof_dialects::mender::Mender;
 use fleetproof_journal::{Attempted, Verdict, What};
 use fleetproof_world::Stamp;
-pub use post::Endpoints;
 use post::{Ground, Post};
 use std::collections::BTreeMap;
 

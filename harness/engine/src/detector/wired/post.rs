@@ -4,7 +4,7 @@
 //! told by the word that each tenant has.
 
 use super::super::round::gone;
-use super::super::{DetectorError, Seat};
+use super::super::{DetectorError, Endpoints, Seat};
 use bytes::Bytes;
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::aws::client::{
@@ -12,8 +12,8 @@ use fleetproof_dialects::aws::client::{
 };
 use fleetproof_dialects::aws::{self, Introduced, Place, things};
 use fleetproof_dialects::mender::{Mender, Session};
+use fleetproof_world::World;
 use fleetproof_world::tls::{Certificate, Identity, TlsClient};
-use fleetproof_world::{Name, World};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -29,15 +29,6 @@ const AGAIN: Duration = Duration::from_millis(1_100);
 
 /// Seconds that a session outlives its connection.
 const SESSION: u32 = 3_600;
-
-/// The door at which all endpoints are.
-#[derive(Clone, Debug)]
-pub struct Endpoints {
-    /// Its name on the network.
-    pub door: Name,
-    /// The certificate to trust there, as PEM.
-    pub trusted: String,
-}
 
 /// Where attempts are made, and how everything in them is called.
 pub(super) struct Ground {
