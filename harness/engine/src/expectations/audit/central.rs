@@ -237,7 +237,7 @@ mod tests {
         let (own, later) = (row("2026-11-22T05:27:00.000Z"), row("2026-11-22T05:29:00.000Z"));
         let differ = |log: &[AuditRow], events: Vec<Event>| differences("acme", "t1", log, &central(events)).join("\n");
         assert_eq!(differ(&[own.clone(), later], vec![event("claim")]), "", "what came later may stand in it or not");
-        insta::assert_snapshot!(differ(&[own.clone()], vec![event("claim"), event("claim")]), @"");
-        insta::assert_snapshot!(differ(&[own.clone(), own], vec![event("claim")]), @"");
+        insta::assert_snapshot!(differ(std::slice::from_ref(&own), vec![event("claim"), event("claim")]), @"`update lobby_device ab` by u1 at 2026-11-22T05:27:00.000Z: 1 times in the log of `acme`, 2 times in the central one");
+        insta::assert_snapshot!(differ(&[own.clone(), own], vec![event("claim")]), @"`update lobby_device ab` by u1 at 2026-11-22T05:27:00.000Z: 2 times in the log of `acme`, 1 times in the central one");
     }
 }
