@@ -164,7 +164,7 @@ tools! {
     MQTT_SESSION = "m3-session", "M3 sessions", "isolation",
         "a session of the same name in another account gives away nothing and takes nothing",
         "the same session comes back whole when nobody else asks for one of that name",
-        "all that waited comes to the victim, in order; nothing to the attacker";
+        "all that waited comes to the victim; nothing to the attacker";
     MQTT_SUBSCRIBE = "m4-subscribe", "M4 subscriptions", "isolation",
         "no filter, however wide, hears what another account's clients say",
         "the victim hears it with the same filter",
@@ -279,7 +279,7 @@ const ABSENT: &[Absent] = &[
     },
     Absent {
         family: "H15 confused deputy",
-        because: "nobody acts for a tenant under a role of another account",
+        because: "nobody but the lobby acts under a role of another account; a scenario withholds and revokes the trust it needs (A8)",
         signs: &["assume", "external_id", "account_id"],
     },
 ];

@@ -110,7 +110,7 @@ impl Accounts {
     /// The events that tell what came of asking for a tenant's account.
     pub(crate) fn made(&self, tenant: &str) -> Vec<Seq> {
         let is_made = |told: &&Told| told.tenant == tenant && matches!(told.what, Deed::Onboarded(_) | Deed::Undone);
-        self.told.read(|all| all.iter().filter(is_made).map(|told| told.seq).last().into_iter().collect())
+        self.told.read(|all| all.iter().rev().find(is_made).map(|told| told.seq).into_iter().collect())
     }
 
     /// An account was closed.

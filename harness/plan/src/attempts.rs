@@ -149,7 +149,7 @@ platform: { tenants: { acme: { admin: ada@acme.test }, globex: { admin: gus@glob
 devices: { lifts: { tenant: acme, simulated: 2, speaks: mqtt } }
 steps:
   - enroll: { devices: [lifts] }
-  - expect: { isolation: { between: [acme, globex], surfaces: [mqtt] } }
+  - expect: { isolation: { between: [acme, globex], surfaces: [lobby] } }
 "#;
 
     #[test]
@@ -169,7 +169,7 @@ steps:
         let plans = plans(&scripts[0], &sources, &orders).unwrap();
         let compiled = &plans[0].attempts;
         let made = compiled.values().next().unwrap();
-        assert_eq!((made.uncovered.as_slice(), made.attempts.len()), (&["surface mqtt".to_owned()][..], 0));
+        assert_eq!((made.uncovered.as_slice(), made.attempts.len()), (&["surface lobby".to_owned()][..], 0));
     }
 
     #[test]

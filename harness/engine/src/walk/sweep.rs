@@ -118,7 +118,7 @@ fn points(run: &Run, it: &Sweep) -> impl Iterator<Item = FailingCall> {
 async fn restore(run: &Run, it: &Sweep) -> Result<()> {
     for step in onboarded(&it.steps) {
         let tenants: Vec<Located<String>> =
-            step.into_iter().filter(|name| run.people.tenant(name).is_some()).cloned().collect();
+            step.iter().filter(|name| run.people.tenant(name).is_some()).cloned().collect();
         let Some(span) = tenants.first().map(|tenant| tenant.span) else { continue };
         let undone = ByTenants { tenants, outcome: Outcome::default() };
         let ending = tenants::remove(run, &Located { value: undone, span }).await?;

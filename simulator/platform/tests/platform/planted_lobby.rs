@@ -214,3 +214,16 @@ fn lets_expired_in() {
         site.state(&identity.fingerprint()).await == "knocking"
     });
 }
+
+/// One of the organisation's, whose log it is.
+#[test]
+fn central_log_forgets_claims() {
+    shows(DefectId::CentralLogForgetsClaims, async |_, site| {
+        let (certid, _) = owned(site, "hvac-7").await;
+        let is_claim = |event: &&Value| {
+            event["Resource"]["id"] == certid.as_str()
+                && event["Change"].as_str().is_some_and(|change| change.starts_with("claim"))
+        };
+        !site.land.log("").await.iter().any(|event| is_claim(&event))
+    });
+}

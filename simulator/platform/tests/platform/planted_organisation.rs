@@ -20,7 +20,7 @@ fn shows(defect: DefectId, sees: impl AsyncFn(&Stage, &Land) -> bool) {
 #[test]
 fn they_are_in_a_list_of_their_own() {
     let names: BTreeSet<_> = defects::organisation().iter().map(|defect| defect.name).collect();
-    assert_eq!(names.len(), 12);
+    assert_eq!(names.len(), 15);
     assert!(defects::catalogue().iter().all(|defect| !names.contains(defect.name)));
 }
 
@@ -139,5 +139,22 @@ fn central_log_read_by_tenants() {
     shows(DefectId::CentralLogReadByTenants, async |stage, land| {
         land.onboard(stage, &land.request("acme")).await;
         stage.login("admin@acme.example").await.get(&format!("{ORG}/log")).await.status == 200
+    });
+}
+
+#[test]
+fn central_log_tells_twice() {
+    shows(DefectId::CentralLogTellsTwice, async |stage, land| {
+        land.onboard(stage, &land.request("acme")).await;
+        let is_made = |event: &&Value| event["Change"].as_str().is_some_and(|change| change.starts_with("account:"));
+        land.log("").await.iter().filter(is_made).count() == 2
+    });
+}
+
+#[test]
+fn endpoint_forgotten() {
+    shows(DefectId::EndpointForgotten, async |stage, land| {
+        let account = land.onboard(stage, &land.request("acme")).await;
+        account["Regions"].as_array().unwrap().iter().any(|region| region["Endpoint"].is_null())
     });
 }
