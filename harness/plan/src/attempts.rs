@@ -149,13 +149,15 @@ platform: { tenants: { acme: { admin: ada@acme.test }, globex: { admin: gus@glob
 devices: { lifts: { tenant: acme, simulated: 2, speaks: mqtt } }
 steps:
   - enroll: { devices: [lifts] }
-  - expect: { isolation: { between: [acme, globex], surfaces: [lobby] } }
+  - expect: { isolation: { between: [acme, globex], surfaces: [mqtt] } }
 "#;
 
     #[test]
     fn a_surface_that_nothing_tries_is_uncovered_and_stands_for_no_other() {
+        let lobby = "platform: { regions: [eu], certificate_authorities: [f], lobby: { regions: [eu], trusts: [f] }, ";
+        let text = TEXT.replace("[mqtt]", "[lobby]").replace("platform: { ", lobby);
         let mut sources = Sources::new();
-        let file = sources.add("s.yaml", TEXT.to_owned());
+        let file = sources.add("s.yaml", text);
         let (scripts, mistakes) = check(&sources, &[file]);
         assert!(mistakes.is_empty(), "{}", mistakes[0].render(&sources));
         let orders = Orders {
