@@ -461,6 +461,29 @@ fn power_that_goes_while_it_moves_leaves_it_at_one_place_or_the_other() {
 }
 
 #[test]
+fn a_device_that_is_moved_in_the_middle_of_an_update_gives_it_up_and_goes() {
+    let bytes = image::write(&good("v2"), 5_000);
+    in_virtual_time(async |world, seen| {
+        let lobby = Script { tells: Some((3, "other".into())), ..Script::default() };
+        let _lobby = Endpoint::start(&world, "lobby", lobby, &seen).await;
+        // It lets nobody in any more once the device restarts.
+        let job = ScriptedJob::of("http://storage/fw", json!({ "version": "v2", "filesize": 5000 }));
+        let answers = std::iter::once(Some(0)).chain([Some(5); 100]).collect();
+        let home = Script { job: Some(job), answers, ..Script::default() };
+        let _home = Endpoint::start(&world, "home", home, &seen).await;
+        let _other = Endpoint::start(&world, "other", Script::default(), &seen).await;
+        serve_files(&world, "storage", BTreeMap::from([("/fw".into(), bytes)]), Duration::from_secs(2)).await;
+        let patient = ThingPlan { refused_for: Duration::from_secs(5), ..plan() };
+        let running = Running::start(&world, patient, settled(), &seen);
+        running.run(600).await;
+        assert!(running.saw(|event| *event == DeviceEvent::TurnedBack { endpoint: "home".into() }) >= 1);
+        assert_eq!(ended(&running), (false, "v1".into()), "it could not ask whether it may keep it");
+        assert_eq!(running.count("other: reported v1"), 1);
+        assert_eq!(running.count("other: start-next"), 1, "at home it asks for its job");
+    });
+}
+
+#[test]
 fn a_record_that_cannot_be_read_is_a_device_from_the_factory() {
     in_virtual_time(async |world, seen| {
         let _lobby = Endpoint::start(&world, "lobby", Script::default(), &seen).await;

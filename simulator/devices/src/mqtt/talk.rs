@@ -72,8 +72,11 @@ impl<B: Body, W: Witness> Thing<B, W> {
         said
     }
 
-    /// Asks for the next job, and does it.
+    /// Asks for the next job, and does it. At the lobby nobody has one: it is asked for at home again.
     pub async fn next_job(&mut self) -> Result<(), End> {
+        if self.whereabouts.is_at_lobby() {
+            return Ok(());
+        }
         let asked = self.world.clock.now();
         let answer = self.ask("jobs/start-next", Map::new()).await;
         let Some((accepted, said)) = answer else {
