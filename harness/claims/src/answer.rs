@@ -32,6 +32,7 @@ const MOVING: [&str; 9] = [
 /// Two requests that differ only in what they name must, for a stranger, have equal canonical answers.
 #[must_use]
 pub fn canonical(reply: Reply<'_>, named: &[&str]) -> String {
+    let names = spellings(named);
     let mut lines: Vec<String> = reply
         .headers
         .iter()
@@ -40,13 +41,13 @@ pub fn canonical(reply: Reply<'_>, named: &[&str]) -> String {
         .map(|(name, value)| match name.as_str() {
             "etag" => format!("{name}: ‹etag›"),
             "link" => format!("{name}: {}", relations(value)),
-            _ => format!("{name}: {}", masked(value, named)),
+            _ => format!("{name}: {}", without(value, &names)),
         })
         .collect();
     lines.sort();
     lines.insert(0, reply.status.to_string());
     lines.push(String::new());
-    lines.push(canonical_body(reply.body, named));
+    lines.push(canonical_body(reply.body, &names));
     lines.join("\n")
 }
 
@@ -55,16 +56,16 @@ fn relations(links: &str) -> String {
     links.split("rel=").skip(1).filter_map(|rest| rest.split([',', ';']).next()).collect::<Vec<_>>().join(" ")
 }
 
-fn canonical_body(body: &[u8], named: &[&str]) -> String {
+fn canonical_body(body: &[u8], names: &[String]) -> String {
     let Ok(text) = std::str::from_utf8(body) else {
         return format!("{} bytes of no text", body.len());
     };
     match serde_json::from_str::<Value>(text) {
         Ok(mut value) => {
             without_request_ids(&mut value);
-            masked(&value.to_string(), named)
+            without(&value.to_string(), names)
         }
-        Err(_) => masked(text, named),
+        Err(_) => without(text, names),
     }
 }
 
@@ -87,20 +88,30 @@ fn without_request_ids(value: &mut Value) {
 /// The text with `named` replaced by `‹it›`, and each id, time, token and long number by a word for it.
 #[must_use]
 pub fn masked(text: &str, named: &[&str]) -> String {
+    without(text, &spellings(named))
+}
+
+/// Every way in which names are written in an answer, the longest first.
+fn spellings(named: &[&str]) -> Vec<String> {
     // A time is no name: who asks with the present one may meet a thing that is of the same millisecond.
     let named = named.iter().filter(|name| name.len() >= 4 && moving_word(name) != Some(TIME));
     let mut names: Vec<String> =
         named.flat_map(|name| [(*name).to_owned(), percent(name, true), percent(name, false)]).collect();
     names.extend(names.iter().map(|name| name.to_ascii_uppercase()).collect::<Vec<_>>());
-    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
     names.dedup();
+    names
+}
+
+/// The text without names, ids, times, tokens and long numbers.
+fn without(text: &str, names: &[String]) -> String {
     let mut text = text.to_owned();
-    for name in &names {
+    for name in names {
         if text.contains(name) {
             text = text.replace(name, "‹it›");
         }
     }
-    text = without_stumps(text, &names);
+    text = without_stumps(text, names);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
     // Byte by byte, which is char by char where it matters: letters of words are ASCII.

@@ -116,11 +116,10 @@ impl Table {
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Option<(&Row, BTreeMap<String, String>)> {
         let alike = self.by_shape.get(&(method.to_owned(), path.split('/').count()))?;
-        alike
-            .iter()
-            .map(|&at| &self.rows[at])
-            .filter_map(|row| parameters(&row.path, path).map(|found| (row, found)))
-            .min_by_key(|(_, found)| found.len())
+        let rows = alike.iter().map(|&at| &self.rows[at]);
+        let fitting = rows.filter_map(|row| Some((row, holes(&row.path, path)?)));
+        let (row, _) = fitting.min_by_key(|(_, holes)| *holes)?;
+        Some((row, parameters(&row.path, path)))
     }
 
     /// Joins a document with the table. An operation of the document without a row, or whose method or path the table
@@ -188,24 +187,28 @@ impl Row {
     }
 }
 
-/// The values of the parameters of `template` in `path`, or `None` when it does not fit.
-fn parameters(template: &str, path: &str) -> Option<BTreeMap<String, String>> {
-    let mut found = BTreeMap::new();
-    let (mut want, mut have) = (template.split('/'), path.split('/'));
+/// The name of a parameter, where a part of a template is one.
+fn parameter(part: &str) -> Option<&str> {
+    part.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// How many parameters `template` has, or `None` when `path` does not fit it.
+fn holes(template: &str, path: &str) -> Option<usize> {
+    let (mut want, mut have, mut holes) = (template.split('/'), path.split('/'), 0);
     loop {
         match (want.next(), have.next()) {
-            (None, None) => return Some(found),
-            (Some(want), Some(have)) => match want.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-                Some(_) if have.is_empty() => return None,
-                Some(name) => {
-                    found.insert(name.to_owned(), super::fill::decoded(have));
-                }
-                None if want == have => {}
-                None => return None,
-            },
+            (None, None) => return Some(holes),
+            (Some(want), Some(have)) if parameter(want).is_some() && !have.is_empty() => holes += 1,
+            (Some(want), Some(have)) if want == have => {}
             _ => return None,
         }
     }
+}
+
+/// The values of the parameters of `template` in a `path` that fits it.
+fn parameters(template: &str, path: &str) -> BTreeMap<String, String> {
+    let parts = template.split('/').zip(path.split('/'));
+    parts.filter_map(|(want, have)| Some((parameter(want)?.to_owned(), super::fill::decoded(have)))).collect()
 }
 
 /// Whether two templates differ at most in the names of their parameters.
