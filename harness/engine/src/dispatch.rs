@@ -118,6 +118,7 @@ async fn bring_up(
         limits: Kept::default(),
         call_rates: Kept::default(),
         client_limits: Kept::default(),
+        storage_limits: Kept::default(),
         retained: Kept::default(),
         subscriptions: Kept::default(),
         measured: Kept::default(),

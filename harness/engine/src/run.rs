@@ -56,6 +56,8 @@ pub(crate) struct Run {
     pub(crate) call_rates: Kept<BTreeMap<String, Rate>>,
     /// How much the clients of a tenant may, as the harness set it.
     pub(crate) client_limits: Kept<BTreeMap<String, BTreeMap<ClientLimit, u64>>>,
+    /// How many bytes of artifacts a tenant may keep, as the harness set it.
+    pub(crate) storage_limits: Kept<BTreeMap<String, u64>>,
     /// What devices subscribed to in steps of the scenario, by name.
     pub(crate) subscriptions: Kept<BTreeMap<String, Subscribed>>,
     /// Topics where steps of the scenario left a message, by tenant.

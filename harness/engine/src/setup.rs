@@ -250,6 +250,11 @@ pub(crate) async fn set_quotas(run: &Run, tenant: &str, quotas: &Quotas) -> Resu
         run.mender.set_call_rate(&at.id, rate.value.count.into(), rate.value.per.as_secs()).await?;
         run.call_rates.insert(tenant.to_owned(), rate.value);
     }
+    if let Some(limit) = &quotas.storage {
+        let at = run.tenant(tenant)?;
+        run.mender.set_operator_storage(&at.id, limit.value).await?;
+        run.storage_limits.insert(tenant.to_owned(), limit.value);
+    }
     let limits = client_limits(quotas)?;
     if !limits.is_empty() {
         let at = run.tenant(tenant)?;
@@ -277,6 +282,8 @@ fn client_limits(quotas: &Quotas) -> Result<BTreeMap<ClientLimit, u64>> {
         (ClientLimit::Filters, count(&quotas.filters)),
         (ClientLimit::TopicLevels, count(&quotas.topic_levels)),
         (ClientLimit::Retained, count(&quotas.retained)),
+        (ClientLimit::Queued, count(&quotas.queued)),
+        (ClientLimit::OpenJobs, count(&quotas.jobs)),
         (ClientLimit::SessionExpiry, quotas.session_expiry.as_ref().map(|limit| limit.value.as_secs())),
     ];
     Ok(set.into_iter().filter_map(|(limit, most)| Some((limit, most?))).collect())

@@ -48,6 +48,12 @@ block! {
         pub topic_levels: Option<Located<u32>> = Shape::Number(1, 65_535), Optional;
         /// How many messages may be kept for later subscribers.
         pub retained: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+        /// How many messages may wait for one device while it is away.
+        pub queued: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+        /// How many of its jobs may be open at a time, in each of its regions.
+        pub jobs: Option<Located<u32>> = Shape::Number(0, u32::MAX), Optional;
+        /// How many bytes of artifacts it may keep; `0 B`: as many as it likes.
+        pub storage: Option<Located<u64>> = Shape::Size, Optional;
         /// How long a session may outlive its connection.
         pub session_expiry: Option<Located<Duration>> = Shape::Duration(0), Optional;
     }
@@ -264,6 +270,9 @@ impl Quotas {
             (Limit::Filters, self.filters.is_some()),
             (Limit::TopicLevels, self.topic_levels.is_some()),
             (Limit::Retained, self.retained.is_some()),
+            (Limit::Queued, self.queued.is_some()),
+            (Limit::Jobs, self.jobs.is_some()),
+            (Limit::Storage, self.storage.is_some()),
             (Limit::SessionExpiry, self.session_expiry.is_some()),
         ];
         set.into_iter().filter(|(_, is_set)| *is_set).map(|(limit, _)| limit).collect()
@@ -281,8 +290,10 @@ const fn example(limit: Limit) -> &'static str {
         Limit::ConnectionBandwidth => "512 KiB/s",
         Limit::Payload => "128 KiB",
         Limit::SessionExpiry => "1h",
+        Limit::Storage => "1 MiB",
         Limit::Filters | Limit::TopicLevels => "8",
-        Limit::Subscriptions => "50",
+        Limit::Subscriptions | Limit::Queued => "50",
+        Limit::Jobs => "10",
         Limit::DeviceLimit | Limit::Connections | Limit::InFlight | Limit::Retained => "100",
     }
 }

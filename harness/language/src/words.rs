@@ -81,6 +81,9 @@ words!(
         Filters = "filters": "filters in one request to subscribe",
         TopicLevels = "topic_levels": "levels of a topic",
         Retained = "retained": "messages that are kept for later subscribers",
+        Queued = "queued": "messages that wait for one device while it is away",
+        Jobs = "jobs": "jobs that have not ended, in each region",
+        Storage = "storage": "bytes of artifacts",
         SessionExpiry = "session_expiry": "how long a session outlives its connection" });
 words!(
     /// Where attempts are made.

@@ -39,6 +39,9 @@ pub(crate) fn told(app: &Platform, mut quotas: Quotas) -> Quotas {
     if app.defect(DefectId::RetainedOffByOne) {
         quotas.retained += 1;
     }
+    if app.defect(DefectId::QueuedOffByOne) {
+        quotas.queued_per_session += 1;
+    }
     if app.defect(DefectId::SessionExpiryUnheld) {
         quotas.session_expiry_most = u32::MAX;
     }
@@ -77,6 +80,12 @@ catalogue! {
         "A topic may have one level more than the limit.";
     DefectId::RetainedOffByOne, "retained-off-by-one" "A4" quota:
         "One message more than the limit is retained.";
+    DefectId::QueuedOffByOne, "queued-off-by-one" "A4" quota:
+        "One message more than the limit waits for a client that is away.";
+    DefectId::JobsUnheld, "jobs-unheld" "A4" quota:
+        "As many jobs may be open as somebody makes.";
+    DefectId::StorageOffByOne, "storage-off-by-one" "A4" quota:
+        "An artifact is taken as long as anything of the store is free.";
     DefectId::SessionExpiryUnheld, "session-expiry-unheld" "A4" quota:
         "A session outlives its connection for as long as the client likes.";
     DefectId::Broker(broker::Defect::ConnectRateUnheld), "client-connect-rate-unheld" "A4" quota:

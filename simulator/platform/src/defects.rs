@@ -289,6 +289,12 @@ pub enum DefectId {
     RetainedOffByOne,
     /// A session lasts as long as the client likes.
     SessionExpiryUnheld,
+    /// One message more than the limit waits for a client.
+    QueuedOffByOne,
+    /// Open jobs are not counted.
+    JobsUnheld,
+    /// A full store takes one artifact more.
+    StorageOffByOne,
     /// Packets of all tenants wait in one line.
     OneLineAtTheBroker,
     /// One of the broker's own.

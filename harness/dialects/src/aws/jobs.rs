@@ -165,6 +165,19 @@ pub async fn is_there(mender: &Mender, by: &Session, place: &Place, id: &str) ->
     }
 }
 
+/// How many jobs of the account have not ended: those that are under way, and those whose time is still to come.
+///
+/// # Errors
+/// As every verb.
+pub async fn open(mender: &Mender, by: &Session, place: &Place) -> Result<u64> {
+    let mut open = 0;
+    for status in ["IN_PROGRESS", "SCHEDULED"] {
+        let path = place.path(&format!("/jobs?status={status}&maxResults=250"));
+        open += pages(mender, by, &path, "jobs", ("nextToken", "nextToken")).await?.len() as u64;
+    }
+    Ok(open)
+}
+
 /// What became of a job on each thing: all attempts.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use crate::answer::{Answer, Result};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// A limit of a tenant's clients (MQTT): what is counted, and of whom.
+/// A limit of a tenant's account: what is counted, and of whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClientLimit {
     /// Connections at a time.
@@ -33,6 +33,10 @@ pub enum ClientLimit {
     TopicLevels,
     /// Retained messages.
     Retained,
+    /// Messages that wait for one client.
+    Queued,
+    /// Jobs that are open at once, in each region.
+    OpenJobs,
     /// Seconds that a session may outlive its connection.
     SessionExpiry,
 }
@@ -53,6 +57,8 @@ impl ClientLimit {
             Self::Filters => "filters_per_subscribe",
             Self::TopicLevels => "topic_levels",
             Self::Retained => "retained_messages",
+            Self::Queued => "queued_per_client",
+            Self::OpenJobs => "open_jobs",
             Self::SessionExpiry => "session_expiry_seconds",
         }
     }
@@ -100,6 +106,16 @@ impl Mender {
         let quota = raw.pointer("/api_limits/management/quota");
         let number = |name: &str| quota.and_then(|quota| quota.get(name)).and_then(Value::as_u64);
         Ok(number("max_calls").filter(|calls| *calls > 0).zip(number("interval_sec")))
+    }
+
+    /// How many bytes of artifacts the caller's tenant keeps, and how many it may; 0: any.
+    ///
+    /// # Errors
+    /// As every verb.
+    pub async fn storage(&self, by: &Session) -> Result<(u64, u64)> {
+        let shown: Value = json(&self.call(by, Call::new("Deployments Get Storage Usage")).await?)?;
+        let number = |name: &str| shown.get(name).and_then(Value::as_u64).unwrap_or_default();
+        Ok((number("usage"), number("limit")))
     }
 
     /// The caller's own settings in the tenant.

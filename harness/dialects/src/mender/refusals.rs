@@ -5,8 +5,12 @@ use crate::answer::Answer;
 use fleetproof_claims::model::{Due, Refusal, Surface};
 
 /// Operations whose 422 says that a count is full.
-const COUNTED: [&str; 3] =
-    ["DeviceAuth Management Set Authentication Status", "Create new Tenant", "Update Child Tenant"];
+const COUNTED: [&str; 4] = [
+    "DeviceAuth Management Set Authentication Status",
+    "Create new Tenant",
+    "Update Child Tenant",
+    "Upload Artifact Deployments Management",
+];
 
 /// The kind of refusal that an answer to an attempt is, or `None`: it is a success, or means nothing here.
 ///
@@ -67,6 +71,8 @@ fn by_status(operation: &str, answer: &Answer) -> Option<Refusal> {
         403 => Refusal::Forbidden,
         404 => Refusal::Unseen,
         409 => Refusal::Conflict,
+        // AWS's LimitExceededException.
+        410 => Refusal::OverLimit,
         422 if COUNTED.contains(&operation) => Refusal::OverLimit,
         422 if conflicts() => Refusal::Conflict,
         424 => Refusal::Untrusted,

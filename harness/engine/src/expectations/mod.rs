@@ -27,6 +27,7 @@ mod reported;
 mod residency;
 mod rolled_back;
 mod rollout;
+mod storage;
 mod untouched;
 mod updated;
 

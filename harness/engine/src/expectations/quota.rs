@@ -5,6 +5,7 @@
 
 use super::call_rate::{self, Found};
 use super::client_limits;
+use super::storage;
 use crate::actors;
 use crate::proof::{Proof, Seen};
 use crate::refusals;
@@ -49,6 +50,14 @@ pub(super) async fn attempt(run: &Run, tenants: &[Located<String>], limits: &[Li
             found.wrong.extend(rate.wrong);
             found.hidden.extend(rate.hidden);
             found.evidence.extend(rate.evidence);
+        }
+    }
+    if limits.contains(&Limit::Storage) {
+        for tenant in tenants {
+            let kept = storage::attempt(run, tenant).await?;
+            found.wrong.extend(kept.wrong);
+            found.hidden.extend(kept.hidden);
+            found.evidence.extend(kept.evidence);
         }
     }
     for limit in limits.iter().filter(|limit| client_limits::of_clients(**limit).is_some()) {

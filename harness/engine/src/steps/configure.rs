@@ -21,6 +21,15 @@ pub(crate) async fn configure(run: &Run, step: &Located<Configure>) -> Result<En
                 "the platform said yes to other quotas, and `{tenant}` is told {told:?}, due {due:?}"
             )));
         }
+        if let Some(due) = run.storage_limits.get(&step.tenant.value) {
+            let (_, told) = run.mender.storage(&admin).await?;
+            if told != due {
+                let tenant = &step.tenant.value;
+                return Ok(Ending::failed(format!(
+                    "the platform said yes to other quotas, and `{tenant}` is told {told} bytes of storage, due {due}"
+                )));
+            }
+        }
         for (limit, due) in run.client_limits.get(&step.tenant.value).unwrap_or_default() {
             let told = run.mender.client_limit(&tenant.id, limit).await?;
             if told != Some(due) {

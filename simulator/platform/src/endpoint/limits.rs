@@ -1,7 +1,8 @@
-//! How much the clients of a tenant may: what the operator sets of the broker's quotas, for all regions of its account.
+//! How much the clients of a tenant may, and how many jobs are open for them: what the operator sets of the broker's quotas and the
+//! account's, for all regions of it.
 //!
-//! What was never set is as [`Quotas::default`] has it. What each limit is, and what happens beyond it, stands there; the
-//! words here are the operator's.
+//! What was never set is as [`Quotas::default`] has it, or [`MOST_OPEN_JOBS`]. What each limit of the broker is, and what happens
+//! beyond it, stands there; the words here are the operator's.
 
 use crate::args;
 use crate::broker_defects;
@@ -21,6 +22,15 @@ const LONGEST: u64 = 366 * 86_400;
 
 /// The most of anything else.
 const MOST: u64 = 1_000_000_000;
+
+/// Jobs that are open at once in a region of an account, where nothing else is set.
+pub(crate) const MOST_OPEN_JOBS: u64 = 100;
+
+/// What limits say: to the broker, and to the registry.
+struct Allowed {
+    clients: Quotas,
+    open_jobs: u64,
+}
 
 macro_rules! client_limits {
     ($($(#[doc = $words:literal])+ $name:ident: $range:expr, $set:expr, $shown:expr;)+) => {
@@ -46,21 +56,20 @@ macro_rules! client_limits {
                 Self { $($name: self.$name.or(before.$name),)+ }
             }
 
-            /// As the broker has it.
-            pub(crate) fn quotas(&self) -> Quotas {
-                let mut quotas = Quotas::default();
+            fn allowed(&self) -> Allowed {
+                let mut allowed = Allowed { clients: Quotas::default(), open_jobs: MOST_OPEN_JOBS };
                 $(if let Some(limit) = self.$name {
-                    let set: fn(&mut Quotas, u64) = $set;
-                    set(&mut quotas, limit);
+                    let set: fn(&mut Allowed, u64) = $set;
+                    set(&mut allowed, limit);
                 })+
-                quotas
+                allowed
             }
 
             /// All of them, as they are in force.
             pub(crate) fn in_force(&self) -> Self {
-                let quotas = self.quotas();
-                $(let $name: fn(&Quotas) -> u64 = $shown;)+
-                Self { $($name: Some($name(&quotas)),)+ }
+                let allowed = self.allowed();
+                $(let $name: fn(&Allowed) -> u64 = $shown;)+
+                Self { $($name: Some($name(&allowed)),)+ }
             }
         }
     };
@@ -68,43 +77,60 @@ macro_rules! client_limits {
 
 client_limits! {
     /// Connections at a time.
-    connections: 0..=MOST, |quotas, limit| quotas.connections = whole(limit), |quotas| quotas.connections as u64;
+    connections: 0..=MOST, |allowed, limit| allowed.clients.connections = whole(limit), |allowed| allowed.clients.connections as u64;
     /// Connects in a second, of all clients together.
-    connects_per_second: 0..=MOST, |quotas, limit| quotas.connects = rate(limit), |quotas| quotas.connects.per_second.into();
+    connects_per_second: 0..=MOST, |allowed, limit| allowed.clients.connects = rate(limit), |allowed| allowed.clients.connects.per_second.into();
     /// Connects in a second of one client.
-    connects_per_second_per_client: 0..=MOST, |quotas, limit| quotas.connects_per_client = rate(limit),
-        |quotas| quotas.connects_per_client.per_second.into();
+    connects_per_second_per_client: 0..=MOST, |allowed, limit| allowed.clients.connects_per_client = rate(limit),
+        |allowed| allowed.clients.connects_per_client.per_second.into();
     /// Bytes in a second of one connection, each way.
-    bytes_per_second_per_connection: 1..=MOST, |quotas, limit| quotas.throughput = rate(limit),
-        |quotas| quotas.throughput.per_second.into();
+    bytes_per_second_per_connection: 1..=MOST, |allowed, limit| allowed.clients.throughput = rate(limit),
+        |allowed| allowed.clients.throughput.per_second.into();
     /// Messages in a second from all clients together.
-    publishes_per_second: 0..=MOST, |quotas, limit| quotas.inbound = rate(limit), |quotas| quotas.inbound.per_second.into();
+    publishes_per_second: 0..=MOST, |allowed, limit| allowed.clients.inbound = rate(limit), |allowed| allowed.clients.inbound.per_second.into();
     /// Messages in a second from and to one connection.
-    publishes_per_second_per_connection: 0..=MOST, |quotas, limit| quotas.publishes_per_connection = rate(limit),
-        |quotas| quotas.publishes_per_connection.per_second.into();
+    publishes_per_second_per_connection: 0..=MOST, |allowed, limit| allowed.clients.publishes_per_connection = rate(limit),
+        |allowed| allowed.clients.publishes_per_connection.per_second.into();
     /// Bytes of a payload.
-    payload_bytes: 0..=LARGEST, |quotas, limit| quotas.payload = whole(limit), |quotas| quotas.payload as u64;
+    payload_bytes: 0..=LARGEST, |allowed, limit| allowed.clients.payload = whole(limit), |allowed| allowed.clients.payload as u64;
     /// Messages of one client that are not acknowledged, each way.
-    unacknowledged_per_client: 1..=65_535, |quotas, limit| {
+    unacknowledged_per_client: 1..=65_535, |allowed, limit| {
         let limit = u16::try_from(limit).unwrap_or(u16::MAX);
-        (quotas.unacknowledged_in, quotas.unacknowledged_out) = (limit, limit);
-    }, |quotas| quotas.unacknowledged_out.into();
+        (allowed.clients.unacknowledged_in, allowed.clients.unacknowledged_out) = (limit, limit);
+    }, |allowed| allowed.clients.unacknowledged_out.into();
     /// Subscriptions of one client.
-    subscriptions_per_client: 0..=MOST, |quotas, limit| quotas.subscriptions_per_connection = whole(limit),
-        |quotas| quotas.subscriptions_per_connection as u64;
+    subscriptions_per_client: 0..=MOST, |allowed, limit| allowed.clients.subscriptions_per_connection = whole(limit),
+        |allowed| allowed.clients.subscriptions_per_connection as u64;
     /// Filters in one request to subscribe.
-    filters_per_subscribe: 1..=MOST, |quotas, limit| quotas.filters_per_packet = whole(limit),
-        |quotas| quotas.filters_per_packet as u64;
+    filters_per_subscribe: 1..=MOST, |allowed, limit| allowed.clients.filters_per_packet = whole(limit),
+        |allowed| allowed.clients.filters_per_packet as u64;
     /// Levels of a topic: `a/b` has two.
-    topic_levels: 1..=MOST_LEVELS as u64, |quotas, limit| quotas.topics.slashes = whole(limit.saturating_sub(1)),
-        |quotas| quotas.topics.slashes as u64 + 1;
+    topic_levels: 1..=MOST_LEVELS as u64, |allowed, limit| allowed.clients.topics.slashes = whole(limit.saturating_sub(1)),
+        |allowed| allowed.clients.topics.slashes as u64 + 1;
     /// Retained messages.
-    retained_messages: 0..=MOST, |quotas, limit| quotas.retained = whole(limit), |quotas| quotas.retained as u64;
+    retained_messages: 0..=MOST, |allowed, limit| allowed.clients.retained = whole(limit), |allowed| allowed.clients.retained as u64;
+    /// Messages that wait for one client.
+    queued_per_client: 0..=MOST, |allowed, limit| allowed.clients.queued_per_session = whole(limit),
+        |allowed| allowed.clients.queued_per_session as u64;
+    /// Jobs that are open at once, in each region.
+    open_jobs: 0..=MOST, |allowed, limit| allowed.open_jobs = limit, |allowed| allowed.open_jobs;
     /// Seconds that a session may outlive its connection.
-    session_expiry_seconds: 0..=LONGEST, |quotas, limit| {
+    session_expiry_seconds: 0..=LONGEST, |allowed, limit| {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        (quotas.session_expiry, quotas.session_expiry_most) = (limit, limit);
-    }, |quotas| quotas.session_expiry.into();
+        (allowed.clients.session_expiry, allowed.clients.session_expiry_most) = (limit, limit);
+    }, |allowed| allowed.clients.session_expiry.into();
+}
+
+impl ClientLimits {
+    /// As the broker has it.
+    pub(crate) fn quotas(&self) -> Quotas {
+        self.allowed().clients
+    }
+
+    /// Jobs that may be open at once in a region.
+    pub(crate) fn open_jobs(&self) -> u64 {
+        self.allowed().open_jobs
+    }
 }
 
 fn whole(limit: u64) -> usize {
@@ -148,7 +174,7 @@ mod tests {
     fn each_limit_is_its_own() {
         let names = serde_json::to_value(ClientLimits::default().in_force()).unwrap();
         let names: Vec<String> = names.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(names.len(), 13);
+        assert_eq!(names.len(), 15);
         let default = serde_json::to_value(ClientLimits::default().in_force()).unwrap();
         for name in &names {
             let set: ClientLimits = serde_json::from_value(serde_json::json!({ name: 7 })).unwrap();

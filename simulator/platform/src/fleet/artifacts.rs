@@ -199,7 +199,7 @@ async fn bring(
     let id = app.ids().thing();
     let key = storage::key(&user.tenant, &id);
     let mut tx = app.begin().await?;
-    upload::take_storage(&mut tx, &user.tenant, parts.artifact.len() as u64).await?;
+    upload::take_storage(&app, &mut tx, &user.tenant, parts.artifact.len() as u64).await?;
     upload::insert(&app, &mut tx, &user.tenant, &id, &artifact, &parts).await?;
     app.audit(&mut tx, &user.tenant, &*user, "upload", Object::artifact(&id, &artifact.name), None).await?;
     app.objects().put(&key, parts.artifact.clone()).await.map_err(Refusal::internal)?;

@@ -68,14 +68,18 @@ fn refused(error: multer::Error) -> Refusal {
 }
 
 /// Takes `bytes` of the tenant's storage; 422 when there is not so much.
-pub(super) async fn take_storage(tx: &mut Transaction, tenant: &str, bytes: u64) -> Answer<()> {
-    let taken = tx
-        .execute(
+pub(super) async fn take_storage(app: &Platform, tx: &mut Transaction, tenant: &str, bytes: u64) -> Answer<()> {
+    let take = match app.defect(DefectId::StorageOffByOne) {
+        true => {
             "update tenants set storage_used = storage_used + $2 \
-             where id = $1 and (storage_limit = 0 or storage_used + $2 <= storage_limit)",
-            args![tenant, bytes],
-        )
-        .await?;
+             where id = $1 and (storage_limit = 0 or storage_used < storage_limit)"
+        }
+        false => {
+            "update tenants set storage_used = storage_used + $2 \
+             where id = $1 and (storage_limit = 0 or storage_used + $2 <= storage_limit)"
+        }
+    };
+    let taken = tx.execute(take, args![tenant, bytes]).await?;
     if taken == 1 { Ok(()) } else { Err(Refusal::unprocessable("storage limit exceeded")) }
 }
 

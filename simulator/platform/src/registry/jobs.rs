@@ -8,7 +8,9 @@ use super::refusals::{exists, invalid, limit, unknown, version_conflict};
 use super::{accounts, thing_groups, things};
 use crate::Platform;
 use crate::args;
+use crate::defects::DefectId;
 use crate::edge::{At, Body, Params, need};
+use crate::endpoint::read_limits;
 use crate::fleet::stored_at;
 use crate::jobs::{Kept, News, Round, Shelf};
 use crate::refusal::{Answer, Refusal};
@@ -24,8 +26,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Jobs of an account in a region that have not ended, and all of them.
-const MOST_OPEN: i64 = 100;
+/// Jobs of an account in a region, those that have ended too.
 const MOST: i64 = 1_000;
 
 /// The statuses that lists of jobs and of executions may be narrowed to.
@@ -197,7 +198,8 @@ async fn create(
     if !shelf.insert(&mut desk.tx, &kept).await? {
         return Err(exists("job"));
     }
-    if all >= MOST || open >= MOST_OPEN {
+    let most_open = if app.defect(DefectId::JobsUnheld) { i64::MAX } else { most_open(&mut desk).await? };
+    if all >= MOST || open >= most_open {
         return Err(limit(
             "The account has the most jobs that it may have here: let them end, delete those that have.",
         ));
@@ -210,6 +212,13 @@ async fn create(
     let news = before.and(look(&mut desk, &shelf, &id).await?);
     finish(&app, desk, &shelf, news).await?;
     Ok(Json(answer))
+}
+
+/// Jobs of the account that may be open at once in a region.
+async fn most_open(desk: &mut Desk) -> Answer<i64> {
+    let tenant = desk.place.tenant.clone();
+    let limits = read_limits(&mut desk.tx, &tenant).await?;
+    Ok(i64::try_from(limits.open_jobs()).unwrap_or(i64::MAX))
 }
 
 /// A job.

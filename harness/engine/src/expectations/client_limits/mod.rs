@@ -3,9 +3,10 @@
 //!
 //! What counts is what came to the tenant's own application: an acknowledgement alone is nobody's message. Each limit is tried
 //! with clients made for it, which are gone afterwards; what the tenant's devices do meanwhile is counted and allowed for.
-//! `connections.rs`, `messages.rs` and `subscriptions.rs` are the limits by family, `party.rs` is who takes part.
+//! `connections.rs`, `messages.rs`, `subscriptions.rs` and `jobs.rs` are the limits by family, `party.rs` is who takes part.
 
 mod connections;
+mod jobs;
 mod messages;
 mod party;
 mod subscriptions;
@@ -54,7 +55,7 @@ impl Trial {
 /// The limit of the platform that a word of the language stands for; `None`: it is none of an endpoint's.
 pub(crate) const fn of_clients(limit: Limit) -> Option<ClientLimit> {
     Some(match limit {
-        Limit::DeviceLimit | Limit::CallRate => return None,
+        Limit::DeviceLimit | Limit::CallRate | Limit::Storage => return None,
         Limit::Connections => ClientLimit::Connections,
         Limit::ConnectRate => ClientLimit::Connects,
         Limit::ConnectsPerClient => ClientLimit::ConnectsPerClient,
@@ -67,6 +68,8 @@ pub(crate) const fn of_clients(limit: Limit) -> Option<ClientLimit> {
         Limit::Filters => ClientLimit::Filters,
         Limit::TopicLevels => ClientLimit::TopicLevels,
         Limit::Retained => ClientLimit::Retained,
+        Limit::Queued => ClientLimit::Queued,
+        Limit::Jobs => ClientLimit::OpenJobs,
         Limit::SessionExpiry => ClientLimit::SessionExpiry,
     })
 }
@@ -151,6 +154,8 @@ async fn tried(bench: &mut Bench<'_>, limit: ClientLimit, due: u64, over: u64) -
         ClientLimit::Subscriptions => subscriptions::subscriptions(bench, due, over).await,
         ClientLimit::Filters => subscriptions::filters(bench, due).await,
         ClientLimit::Retained => subscriptions::retained(bench, due, over).await,
+        ClientLimit::Queued => subscriptions::queued(bench, due, over).await,
+        ClientLimit::OpenJobs => jobs::jobs(bench, due, over).await,
         ClientLimit::SessionExpiry => subscriptions::session_expiry(bench, due).await,
     }
 }

@@ -120,6 +120,11 @@ impl<'r> Bench<'r> {
         &self.tenant
     }
 
+    /// Who goes on meanwhile.
+    pub(super) fn neighbour(&self) -> &str {
+        &self.neighbour.tenant
+    }
+
     /// What the platform says that a limit is.
     pub(super) async fn told(&mut self, limit: ClientLimit) -> Result<Option<u64>> {
         if let Some(told) = self.told.get(&limit) {

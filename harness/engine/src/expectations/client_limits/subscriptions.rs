@@ -136,6 +136,45 @@ pub(super) async fn retained(bench: &mut Bench<'_>, due: u64, over: u64) -> Trie
     Ok(trial)
 }
 
+/// So many messages wait for one client that is away: the first ones. What comes later is dropped, and the next that comes when
+/// there is room again is heard.
+pub(super) async fn queued(bench: &mut Bench<'_>, due: u64, over: u64) -> Tried<Trial> {
+    let mut trial = Trial::default();
+    let lasts = bench.other(ClientLimit::SessionExpiry).await?;
+    let away = STEP.as_secs() + (STEP * u32::try_from(due + over).unwrap_or(u32::MAX)).as_secs() + 2;
+    let Some(lasts) = u32::try_from(lasts.min(3_600)).ok().filter(|lasts| u64::from(*lasts) > away) else {
+        return Ok(Trial::hidden(format!(
+            "a session outlives its connection for {lasts} s: too short to fill its queue"
+        )));
+    };
+    let (name, mut says) = (bench.new_name(), bench.client("a publisher").await?);
+    let who = "a client with a session";
+    let (mut client, ..) = bench.subject.connect(&name, Some(lasts)).await.map_err(turned_away(who))?;
+    client.subscribe(vec![at_least_once(&format!("{}/s/+", bench.name))]).await.map_err(turned_away(who))?;
+    client.leave().await;
+    bench.neighbour_speaks().await;
+    let codes = say_each(bench, &mut says, due + over, false).await?;
+    trial.must(codes.iter().all(|code| *code == 0), || format!("a message was answered {codes:02X?}"));
+    let (mut client, present, _) = bench.subject.connect(&name, Some(lasts)).await.map_err(turned_away(who))?;
+    trial.must(present, || "its session is gone".to_owned());
+    let heard: BTreeSet<u64> = bench.heard_by(&mut client).await?.into_iter().collect();
+    trial.text = format!("of {} messages {} waited for a client that was away", due + over, heard.len());
+    trial.must(heard == (0..due).collect(), || {
+        let (first, last) = (heard.first(), heard.last());
+        format!("{} messages waited, from {first:?} to {last:?}, due the first {due}", heard.len())
+    });
+    let (topic, text) = (own(bench, 0), bench.says(due + over));
+    says.publish(&topic, text, Qos::AtLeastOnce, false).await.map_err(turned_away("a publisher"))?;
+    let later = bench.heard_by(&mut client).await?;
+    trial.must(later == [due + over], || format!("afterwards it heard {} messages of 1", later.len()));
+    client.leave().await;
+    // Nothing of the session is left.
+    let (client, ..) = bench.subject.connect(&name, None).await.map_err(turned_away(who))?;
+    client.leave().await;
+    bench.gone(says).await;
+    Ok(trial)
+}
+
 /// A session outlives its connection for so many seconds, however many the client asks for.
 pub(super) async fn session_expiry(bench: &mut Bench<'_>, due: u64) -> Tried<Trial> {
     let mut trial = Trial::default();
