@@ -3,8 +3,8 @@
 use crate::exemptions::{exempt, exemptions};
 use crate::isolation::{Options, Party, attackable, isolation};
 use crate::model::{
-    Actor, Attempt, Audience, Compiled, Control, Does, Identity, Kind, Least, Oracle, Place, Refusal, Role, Surface,
-    Surfaces,
+    Actor, Attempt, Audience, Compiled, Control, Does, Family, Identity, Kind, Least, Oracle, Place, Refusal, Role,
+    Surface, Surfaces,
 };
 use crate::tools;
 use std::collections::BTreeMap;
@@ -104,6 +104,8 @@ fn out_of_reach(surface: &Surface) -> Option<Vec<Oracle>> {
     let looks_at_deployments = surface.object == Kind::Deployment && surface.does.only_looks();
     match surface.object {
         _ if surface.audience != Audience::User || looks_at_deployments => None,
+        // The lobby knows no groups: who is narrowed to some has no business there.
+        _ if surface.family == Family::Lobby => Some(refused),
         Kind::Filter | Kind::Role => None,
         // Which devices a search will find, and in which group a new one will be, nobody knows.
         Kind::Deployment | Kind::Device if surface.does == Does::Create => Some(refused),

@@ -10,7 +10,7 @@ use crate::tools;
 /// Headers by which gateways are known to hand on a tenant.
 const TENANT_HEADERS: [&str; 4] = ["X-Tenant-Id", "X-MEN-Tenant", "X-Forwarded-Tenant", "X-Organization-Id"];
 /// Query parameters that stretch, shift or reorder a list, with values.
-const PAGING: [(&str, &str); 19] = [
+const PAGING: [(&str, &str); 21] = [
     ("per_page", "500"),
     ("per_page", "-1"),
     ("page", "0"),
@@ -30,6 +30,8 @@ const PAGING: [(&str, &str); 19] = [
     ("maxResults", "-1"),
     ("pageSize", "250"),
     ("pageSize", "-1"),
+    ("MaxResults", "500"),
+    ("devstate", "claimed"),
 ];
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "PATCH", "DELETE"];
 
@@ -46,6 +48,7 @@ impl<'a> Compiler<'a> {
             let Some(first) = set.first() else { continue };
             let tool = match first.place {
                 _ if self.surface.names_the_new(first) => tools::TAKEN_NAME,
+                _ if first.kind == Kind::TargetAccount => tools::FOREIGN_ACCOUNT,
                 Place::Body | Place::Query | Place::Filter if self.surface.does.shows_many() => tools::FOREIGN_FILTER,
                 Place::Body if self.surface.does == Does::Create => tools::FOREIGN_REFERENCE,
                 _ => tools::FOREIGN_ID,

@@ -117,7 +117,7 @@ fn rule(surface: &Surface, kind: Kind) -> Option<StrangerRule> {
 /// Whether a slot names something that a tenant owns.
 pub(crate) fn attackable(slot: &Slot) -> bool {
     // The number of a version means nothing without its policy.
-    !matches!(slot.kind, Kind::Word | Kind::TenantToken | Kind::PolicyVersion)
+    !matches!(slot.kind, Kind::Word | Kind::Region | Kind::TenantToken | Kind::PolicyVersion)
 }
 
 /// Whether a slot says who asks.

@@ -12,6 +12,7 @@ mod conflicts;
 mod credentials;
 mod difference;
 mod exemptions;
+pub mod feints;
 mod ghosts;
 mod isolation;
 mod judge;

@@ -14,8 +14,10 @@ pub struct Surfaces {
     pub known: Vec<Surface>,
     /// Ids (or `METHOD path`) of operations that stand in the document and that nobody can say anything about.
     pub unknown: Vec<String>,
-    /// The same of the account's document. Among `known` its operations stand last.
+    /// The same of the account's document. Among `known` its operations stand behind all of the management's.
     pub unknown_of_account: Vec<String>,
+    /// The same of the lobby's document. Among `known` its operations stand last.
+    pub unknown_of_lobby: Vec<String>,
 }
 
 impl Surfaces {
@@ -27,16 +29,27 @@ impl Surfaces {
         self
     }
 
-    /// What a claim is compiled against: with the account's interface where the scenario uses it, else without. A surface has
-    /// the same index in both.
+    /// These, with the account's, and those of the lobby.
     #[must_use]
-    pub fn in_play(&self, account: bool) -> Self {
+    pub fn and_lobby(mut self, lobby: Self) -> Self {
+        self.known.extend(lobby.known);
+        self.unknown_of_lobby.extend(lobby.unknown);
+        self
+    }
+
+    /// What a claim is compiled against: with the account's interface where the scenario uses it, and with the lobby's where
+    /// there is one, which brings devices into accounts. A surface has the same index in all of them.
+    #[must_use]
+    pub fn in_play(&self, account: bool, lobby: bool) -> Self {
         let mut all = self.clone();
-        let unknown = std::mem::take(&mut all.unknown_of_account);
-        if account {
-            all.unknown.extend(unknown);
-        } else {
-            all.known.retain(|surface| surface.family != Family::Account);
+        let of_account = (Family::Account, std::mem::take(&mut all.unknown_of_account), account || lobby);
+        let of_lobby = (Family::Lobby, std::mem::take(&mut all.unknown_of_lobby), lobby);
+        for (family, unknown, is_there) in [of_account, of_lobby] {
+            if is_there {
+                all.unknown.extend(unknown);
+            } else {
+                all.known.retain(|surface| surface.family != family);
+            }
         }
         all
     }
@@ -91,6 +104,8 @@ pub enum Family {
     Mqtt,
     /// The account that a tenant is: things, certificates, policies, jobs.
     Account,
+    /// The lobby: devices that are somebody's, or nobody's yet.
+    Lobby,
 }
 
 /// For whom an operation is made.
@@ -250,6 +265,26 @@ kinds! {
     Events = "events",
     /// The account itself.
     Account = "account",
+    /// An account in which a device shall live, by its number.
+    TargetAccount = "target_account",
+    /// A device that the lobby knows as a tenant's, by its fingerprint.
+    LobbyDevice = "lobby_device",
+    /// What stands on such a device, and proves a claim.
+    Label = "label",
+    /// A device of the lobby that is nobody's, by its fingerprint.
+    Unbound = "unbound_device",
+    /// A device that was turned down, by its fingerprint.
+    TurnedDown = "turned_down_device",
+    /// An authority that the lobby trusts, by its id.
+    LobbyAuthority = "lobby_authority",
+    /// A region that was given up.
+    LostRegion = "lost_region",
+    /// The lobby itself.
+    Lobby = "lobby",
+    /// What a tenant was told of devices.
+    Notice = "notice",
+    /// A region that a device may live in: nobody's.
+    Region = "region",
     /// Of every kind.
     Any = "any",
     /// Nobody's: a fixed word.

@@ -149,6 +149,10 @@ tools! {
         "a tenant made again under the name of a removed one finds nothing of it, and nothing held of that one opens anything",
         "the same before the removal succeeded",
         "as for an id that never existed; unauthenticated; no device, file or log entry of the former one; no canary";
+    FOREIGN_ACCOUNT = "h15-foreign-account", "H15 confused deputy", "isolation",
+        "whoever lets the lobby act names an account of the own tenant: in another one it acts for nobody else",
+        "the victim's admin has it done in that account",
+        "answer as for an account that never existed; nothing of the victim's changed; no canary";
     MASS_ASSIGNMENT = "h16-mass-assignment", "H16 mass assignment", "isolation",
         "a field that says whose a thing is does not make it so",
         "the same without the field succeeds",
@@ -201,6 +205,22 @@ tools! {
         "nobody is told who comes and goes in another account",
         "the victim is told with the same filter",
         "nothing of the victim's came";
+    LOBBY_CLAIM = "c1-claim", "C1 claims", "isolation",
+        "nobody gets a device without its proof: neither by its fingerprint, however written, nor by a code that is another's or spent",
+        "the victim claims with its own label (or fingerprint, of a device that is its own) and has the device",
+        "refused, or waiting for a proof; the victim, who holds the label, gets the device, and what it has stays";
+    LOBBY_ROLE = "h15-external-id", "H15 confused deputy", "isolation",
+        "the lobby gets its role in an account with the external id of that account only",
+        "with the account's own external id it gets the role",
+        "refused; the trust of the account as before";
+    LOBBY_ANNOUNCE = "c2-announce", "C2 announces", "isolation",
+        "what a device says of itself is about the device whose certificate it shows",
+        "the victim's own device announces itself, and the victim sees it",
+        "the victim's device as the victim sees it is as before";
+    LOBBY_TOPICS = "c10-topics", "C10 lobby topics", "isolation",
+        "at the lobby a device neither hears what another is told nor says it: no forged factory reset (C8)",
+        "the victim's own device is told its home on the same topic",
+        "refused; the victim's device heard nothing of it; nothing of the victim's came";
     ACCESS = "h12-role", "H12 roles", "access",
         "a role may exactly what it says, on every operation",
         "the tenant's admin does the same and succeeds",
@@ -279,7 +299,7 @@ const ABSENT: &[Absent] = &[
     },
     Absent {
         family: "H15 confused deputy",
-        because: "nobody but the lobby acts under a role of another account; a scenario withholds and revokes the trust it needs (A8)",
+        because: "nobody but the lobby acts under a role of another account: which account, and with which external id, is tried at the lobby",
         signs: &["assume", "external_id", "account_id"],
     },
 ];

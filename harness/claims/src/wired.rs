@@ -5,6 +5,7 @@
 //! each attempt says what must be true on the victim's side, and what the victim does itself, as the control, to show that the
 //! same would have been felt.
 
+use crate::feints::Feint;
 use crate::isolation::{Options, Party};
 use crate::judge::{Outcome, Ruling};
 use crate::model::{Compiled, Family};
@@ -108,6 +109,8 @@ pub enum Deed {
     WillAfter(Lapse),
     /// A thing does what is another's of its own tenant.
     Stray(Stray),
+    /// What is tried at the lobby: see [`crate::feints`].
+    AtLobby(Feint),
 }
 
 /// What must come of it.
@@ -120,7 +123,7 @@ pub enum Expected {
     Unfelt,
 }
 
-/// One attempt upon an account's endpoint.
+/// One attempt upon an account's endpoint, or at the lobby.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WiredAttempt {
     /// Unique in a run and the same in every run: `m4-subscribe/all/globex>acme`.
@@ -139,8 +142,14 @@ pub struct WiredAttempt {
     pub expected: Expected,
 }
 
-/// A row of the list of deeds.
-struct Row(&'static str, &'static str, &'static str, Deed, Expected);
+/// A row of a list of deeds: tool, operation, variant, what is done, what must come of it.
+pub(crate) struct Row(
+    pub(crate) &'static str,
+    pub(crate) &'static str,
+    pub(crate) &'static str,
+    pub(crate) Deed,
+    pub(crate) Expected,
+);
 
 const CONNECT: &str = "MQTT CONNECT";
 const SESSION: &str = "MQTT session";
@@ -253,6 +262,7 @@ impl WiredAttempt {
                 format!("device of {attacker} {lapsed}")
             }
             Deed::Stray(_) => format!("another device of {attacker}"),
+            Deed::AtLobby(feint) => feint.actor(attacker),
             _ => format!("application of {attacker}"),
         }
     }
@@ -270,14 +280,22 @@ impl WiredAttempt {
 
 /// Adds what is tried at endpoints to what is tried elsewhere.
 pub fn add_wired(compiled: &mut Compiled, between: &[Party], options: &Options) {
-    let operations: BTreeSet<&str> = ACROSS.iter().chain(LAPSED).chain(WITHIN).map(|row| row.1).collect();
-    let (mut made, mut left_out) = (Vec::new(), Vec::new());
-    for attacker in between {
-        for victim in between.iter().filter(|victim| victim.name != attacker.name) {
-            made.extend(ACROSS.iter().map(|row| attempt(row, &attacker.name, &victim.name)));
+    let mut pairs = Vec::new();
+    for attacker in between.iter().map(|party| party.name.as_str()) {
+        for victim in between.iter().map(|party| party.name.as_str()).filter(|victim| *victim != attacker) {
+            pairs.extend(ACROSS.iter().map(|row| (row, attacker, victim)));
         }
-        made.extend(LAPSED.iter().chain(WITHIN).map(|row| attempt(row, &attacker.name, &attacker.name)));
+        pairs.extend(LAPSED.iter().chain(WITHIN).map(|row| (row, attacker, attacker)));
     }
+    add_rows(compiled, &pairs, options);
+}
+
+/// Adds deeds, each with who does it to whom, but those that are left out.
+pub(crate) fn add_rows(compiled: &mut Compiled, pairs: &[(&Row, &str, &str)], options: &Options) {
+    let operations: BTreeSet<&str> = pairs.iter().map(|(row, ..)| row.1).collect();
+    let mut left_out = Vec::new();
+    let mut made: Vec<WiredAttempt> =
+        pairs.iter().map(|(row, attacker, victim)| attempt(row, attacker, victim)).collect();
     made.retain(|attempt| match options.skip.iter().find(|(start, _)| attempt.id.starts_with(start.as_str())) {
         Some((_, because)) => {
             left_out.push((attempt.operation, format!("left out: {because}")));

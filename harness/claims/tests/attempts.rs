@@ -191,6 +191,7 @@ fn surfaces() -> Surfaces {
         .collect(),
         unknown: vec!["GET /nobody/knows".into()],
         unknown_of_account: Vec::new(),
+        unknown_of_lobby: Vec::new(),
     }
 }
 

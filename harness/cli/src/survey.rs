@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// What is known of a platform before it runs.
 pub(crate) struct Survey {
-    /// Its operations and those of its accounts, joined with what the dialect knows of each.
+    /// Its operations, those of its accounts and of its lobby, joined with what the dialect knows of each.
     pub(crate) surfaces: Arc<Surfaces>,
     /// What scenarios may use.
     pub(crate) capabilities: &'static [&'static str],
@@ -16,7 +16,8 @@ pub(crate) struct Survey {
 
 /// The embedded platform declares both without being started.
 pub(crate) fn embedded() -> Result<Survey> {
-    let surfaces = Mender::all_surfaces(&Embedded::document(), &Embedded::account_document())
+    let documents = (Embedded::document(), Embedded::account_document(), Embedded::lobby_document());
+    let surfaces = Mender::all_surfaces(&documents.0, &documents.1, &documents.2)
         .map_err(|error| CliError::Broken(format!("the platform's interface document cannot be read: {error}")))?;
     Ok(Survey { surfaces: Arc::new(surfaces), capabilities: Embedded::capabilities() })
 }

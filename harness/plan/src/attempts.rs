@@ -1,5 +1,6 @@
 //! The claims that make attempts of their own, compiled against the platform's surfaces.
 
+use fleetproof_claims::feints::{add_feints, wants_feints};
 use fleetproof_claims::model::{Compiled, Family, Role, Surfaces};
 use fleetproof_claims::wired::{add_wired, wants_wired};
 use fleetproof_claims::{Options, Party, Subject, access, isolation};
@@ -13,8 +14,8 @@ const PROVIDER: &str = "provider";
 /// Compiles every such claim of the scenario.
 pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span, Compiled> {
     let mut compiled = BTreeMap::new();
-    let (plain, whole) = (surfaces.in_play(false), surfaces.in_play(true));
-    let used = uses_accounts(scenario);
+    let (used, lobby) = (uses_accounts(scenario), scenario.platform.lobby.is_some());
+    let (plain, whole) = (surfaces.in_play(false, false), surfaces.in_play(true, lobby));
     for step in scenario.all_steps() {
         let Step::Expect(expect) = &step.value else { continue };
         for claim in &expect.claims {
@@ -22,7 +23,7 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                 Claim::Isolation { between, surfaces: wanted, skip } => {
                     let parties: Vec<Party> = between.iter().map(|name| party(scenario, name)).collect();
                     let options = Options {
-                        families: wanted.iter().filter_map(|surface| family(surface.value)).collect(),
+                        families: wanted.iter().map(|surface| family(surface.value)).collect(),
                         skip: skip
                             .iter()
                             .map(|skip| (skip.attempt.value.clone(), skip.because.value.clone()))
@@ -30,22 +31,15 @@ pub(crate) fn compile(scenario: &Scenario, surfaces: &Surfaces) -> BTreeMap<Span
                         provider: provider(scenario),
                         patience: expect.within.as_ref().map_or(Duration::ZERO, |within| within.value),
                     };
-                    let untried = wanted.iter().filter(|surface| family(surface.value).is_none());
-                    let untried: Vec<String> = untried.map(|surface| format!("surface {}", surface.value)).collect();
-                    // No families at all would stand for every one.
-                    let mut made = match options.families.is_empty() && !untried.is_empty() {
-                        true => Compiled::default(),
-                        false => {
-                            let named = options.families.contains(&Family::Account);
-                            isolation(if used || named { &whole } else { &plain }, &parties, &options)
-                        }
-                    };
+                    let named = options.families.contains(&Family::Account);
+                    let surfaces = if used || named { &whole } else { &plain };
+                    let mut made = isolation(surfaces, &parties, &options);
                     if wants_wired(&options, used) {
                         add_wired(&mut made, &parties, &options);
                     }
-                    // What is asked for and not tried is uncovered, not silence.
-                    made.operations += untried.len();
-                    made.uncovered.extend(untried);
+                    if wants_feints(&options, lobby) {
+                        add_feints(&mut made, &parties, &options);
+                    }
                     compiled.insert(claim.span, made);
                 }
                 Claim::Access { user, tenant, role } => {
@@ -81,15 +75,15 @@ fn party(scenario: &Scenario, name: &str) -> Party {
     Party { name: name.to_owned(), provider: is_provider, parent: provider(scenario).filter(|_| !is_provider) }
 }
 
-/// The family of a surface; `None`: nothing is tried on it.
-fn family(surface: Surface) -> Option<Family> {
+/// The family of a surface.
+fn family(surface: Surface) -> Family {
     match surface {
-        Surface::Http => Some(Family::Http),
-        Surface::Storage => Some(Family::Storage),
-        Surface::Audit => Some(Family::Audit),
-        Surface::Mqtt => Some(Family::Mqtt),
-        Surface::Account => Some(Family::Account),
-        Surface::Lobby => None,
+        Surface::Http => Family::Http,
+        Surface::Storage => Family::Storage,
+        Surface::Audit => Family::Audit,
+        Surface::Mqtt => Family::Mqtt,
+        Surface::Account => Family::Account,
+        Surface::Lobby => Family::Lobby,
     }
 }
 
@@ -153,7 +147,7 @@ steps:
 "#;
 
     #[test]
-    fn a_surface_that_nothing_tries_is_uncovered_and_stands_for_no_other() {
+    fn the_lobby_is_attacked_by_stories_too_and_stands_for_no_other_surface() {
         let lobby = "platform: { regions: [eu], certificate_authorities: [f], lobby: { regions: [eu], trusts: [f] }, ";
         let text = TEXT.replace("[mqtt]", "[lobby]").replace("platform: { ", lobby);
         let mut sources = Sources::new();
@@ -171,7 +165,8 @@ steps:
         let plans = plans(&scripts[0], &sources, &orders).unwrap();
         let compiled = &plans[0].attempts;
         let made = compiled.values().next().unwrap();
-        assert_eq!((made.uncovered.as_slice(), made.attempts.len()), (&["surface lobby".to_owned()][..], 0));
+        assert_eq!((made.uncovered.len(), made.attempts.len()), (0, 0));
+        assert!(made.wired.len() > 10 && made.wired.iter().all(|attempt| attempt.operation.starts_with("lobby")));
     }
 
     #[test]

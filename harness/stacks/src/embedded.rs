@@ -122,6 +122,12 @@ impl Embedded {
         Platform::account_document()
     }
 
+    /// The document of the lobby.
+    #[must_use]
+    pub fn lobby_document() -> serde_json::Value {
+        Platform::lobby_document()
+    }
+
     /// Where keys and passwords come from: the same after every start of a platform that lasts.
     #[must_use]
     pub fn keys(&self, world: &World) -> Seeds {

@@ -271,6 +271,8 @@ pub enum DefectId {
     LobbyTrustsAnybody,
     /// The lobby lets in a certificate that has expired.
     LobbyLetsExpiredIn,
+    /// At the lobby every device hears what another is told, and says it.
+    LobbyTopicsForAll,
     /// A limit of one tenant's clients is set for those of every tenant.
     ClientLimitsForAll,
     /// The connections of a tenant are not counted.
@@ -612,6 +614,8 @@ catalogue! {
         "The lobby lets in whoever has a certificate, whoever signed it.";
     LobbyLetsExpiredIn "lobby-lets-expired-in" "A7" knock:
         "The lobby lets in a certificate that has expired.";
+    LobbyTopicsForAll "lobby-topics-for-all" "A5" isolation:
+        "At the lobby every device hears what another is told, and says it.";
 }
 
 /// Those of the account's interface. They are not in [`catalogue`] as long as no scenario looks for them; the row and the
@@ -649,15 +653,21 @@ pub fn found() -> impl Iterator<Item = &'static Defect> {
         "half-failed-never-undone",
         "half-made-account-answers",
         "idempotency-token-ignored",
+        "lobby-announce-overrides-certid",
         "lobby-authority-ignored",
+        "lobby-claim-without-proof",
         "lobby-compare-and-set-lost",
         "lobby-fingerprint-to-everyone",
+        "lobby-label-never-spent",
         "lobby-lets-expired-in",
         "lobby-old-tenant-not-cleaned",
         "lobby-release-by-stranger",
+        "lobby-reset-by-anyone",
         "lobby-retry-forgotten",
         "lobby-second-claim-wins",
+        "lobby-topics-for-all",
         "lobby-trusts-anybody",
+        "missing-external-id-accepted",
         "principal-forgets-account",
         "quotas-of-another-tier",
         "revoked-trust-still-good",
@@ -694,7 +704,7 @@ mod tests {
         let names: BTreeSet<_> = all.iter().map(|defect| defect.name).collect();
         let ids: BTreeSet<_> = all.iter().map(|defect| defect.id).collect();
         assert_eq!((names.len(), ids.len()), (all.len(), all.len()));
-        assert_eq!(found().count(), 27, "a name that is found must be one of these");
+        assert_eq!(found().count(), 33, "a name that is found must be one of these");
         for defect in all {
             assert!(defect.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
             assert_eq!(find(defect.name), Some(defect));

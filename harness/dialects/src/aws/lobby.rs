@@ -95,6 +95,35 @@ pub async fn claim(mender: &Mender, by: &Session, label: &str, target: Target<'_
     ask(mender, by, "POST", "/devices", Some(&body)).await.map(drop)
 }
 
+/// The same by a fingerprint as it is written, with a code and the ownership that it is good for, or without any. The code that
+/// the device would have to announce, where the claim waits for its proof.
+///
+/// # Errors
+/// As [`claim`]; refused with 400 for what is no fingerprint, 403 for a code that is not the device's.
+pub async fn claim_by_hand(
+    mender: &Mender,
+    by: &Session,
+    fingerprint: &str,
+    code: Option<(u32, &str)>,
+    target: Target<'_>,
+) -> Result<Option<String>> {
+    let mut body = target.body();
+    body["certid"] = fingerprint.into();
+    if let Some((ownership, code)) = code {
+        body["ownership"] = ownership.into();
+        body["code"] = code.into();
+    }
+    let answer = ask(mender, by, "POST", "/devices", Some(&body)).await?;
+    Ok(answer.json().and_then(|done| Some(done.get("pairing")?.as_str()?.to_owned())))
+}
+
+/// The code on a label, and which ownership it is good for.
+#[must_use]
+pub fn code_of(label: &str) -> Option<(u32, &str)> {
+    let mut parts = label.split(':').skip(3);
+    Some((parts.next()?.parse().ok()?, parts.next()?))
+}
+
 /// Gives a device back: it belongs to nobody. The label for its next owner.
 ///
 /// # Errors
@@ -118,6 +147,41 @@ pub async fn migrate(mender: &Mender, by: &Session, certificate: &str, target: T
 /// Refused with 404 when the lobby does not know it, 409 when it belongs to somebody.
 pub async fn reject(mender: &Mender, by: &Session, certificate: &str) -> Result<()> {
     ask(mender, by, "POST", &format!("/devices/{certificate}/reject"), None).await.map(drop)
+}
+
+/// Takes a rejection or a revocation back.
+///
+/// # Errors
+/// Refused with 404 when the lobby does not know it, 409 when there is nothing to take back.
+pub async fn reinstate(mender: &Mender, by: &Session, certificate: &str) -> Result<()> {
+    ask(mender, by, "POST", &format!("/devices/{certificate}/reinstate"), None).await.map(drop)
+}
+
+/// Where the lobby is: region and host of each endpoint.
+///
+/// # Errors
+/// Refused with 404 where the caller's organisation has none.
+pub async fn endpoints(mender: &Mender, by: &Session) -> Result<Vec<(String, String)>> {
+    let shown = ask(mender, by, "GET", "", None).await?.json().unwrap_or_default();
+    let endpoints = shown.get("endpoints").and_then(Value::as_array).into_iter().flatten();
+    Ok(endpoints.map(|row| (text(row, "region"), text(row, "host"))).collect())
+}
+
+/// Has the lobby trust an authority, a certificate as PEM. By what it is known.
+///
+/// # Errors
+/// Refused with 400 for what is no authority's certificate.
+pub async fn trust(mender: &Mender, by: &Session, pem: &str) -> Result<String> {
+    let answer = ask(mender, by, "POST", "/authorities", Some(&json!({ "certificate_pem": pem }))).await?;
+    Ok(text(&answer.json().unwrap_or_default(), "id"))
+}
+
+/// Takes that trust back: the authority's devices do not come in again.
+///
+/// # Errors
+/// Refused with 404 when it was not trusted.
+pub async fn distrust(mender: &Mender, by: &Session, authority: &str) -> Result<()> {
+    ask(mender, by, "DELETE", &format!("/authorities/{authority}"), None).await.map(drop)
 }
 
 /// Sends all devices of a region to another one. How many went, and why others did not: certificate and message.
@@ -154,6 +218,17 @@ pub async fn device(mender: &Mender, by: &Session, certificate: &str) -> Result<
     }
 }
 
+/// All that the caller is shown of one device; `Null`: nothing.
+///
+/// # Errors
+/// As every verb.
+pub async fn shown(mender: &Mender, by: &Session, certificate: &str) -> Result<Value> {
+    match ask(mender, by, "GET", &format!("/devices/{certificate}"), None).await {
+        Err(error) if error.status() == Some(404) => Ok(Value::Null),
+        answer => Ok(answer?.json().unwrap_or_default()),
+    }
+}
+
 /// What became of a device so far, oldest first: who did it, and what.
 ///
 /// # Errors
@@ -165,7 +240,13 @@ pub async fn history(mender: &Mender, by: &Session, certificate: &str) -> Result
     Ok(entries.map(|entry| (text(entry, "actor"), text(entry, "change"))).collect())
 }
 
-async fn ask(mender: &Mender, by: &Session, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
+pub(super) async fn ask(
+    mender: &Mender,
+    by: &Session,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Answer> {
     let mut request = Request::new(method, format!("{ROOT}{path}"));
     if let Some(body) = body {
         request = request.body("application/json", body.to_string());
@@ -182,5 +263,11 @@ mod tests {
         let row = json!({ "certid": "ab", "devstate": "inlobby", "devicename": "lift-1" });
         let read = LobbyRow::read(&row);
         assert_eq!((&*read.state, &*read.name, &*read.account), ("inlobby", "lift-1", ""));
+    }
+
+    #[test]
+    fn a_label_has_a_code_and_a_bare_fingerprint_has_none() {
+        assert_eq!(code_of("fleetproof:1:abcd:2:0f0f:99"), Some((2, "0f0f")));
+        assert_eq!(code_of("abcd"), None);
     }
 }

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod central_log;
 pub mod client;
+pub mod guests;
 mod introduction;
 pub mod jobs;
 pub mod lobby;

@@ -180,6 +180,33 @@ pub async fn trust(mender: &Mender, by: &Session, account: &str, region: &str) -
     Ok(body.get("Principal").is_some_and(|principal| !principal.is_null()))
 }
 
+/// What whoever acts in an account in a region has to show there; `None`: nobody may act.
+///
+/// # Errors
+/// As [`set_trust`].
+pub async fn external_id(mender: &Mender, by: &Session, account: &str, region: &str) -> Result<Option<String>> {
+    let path = format!("/accounts/{account}/trust/{region}");
+    let body = ask(mender, by, "GET", &path, None).await?.json().unwrap_or_default();
+    Ok(body.get("ExternalId").and_then(Value::as_str).map(str::to_owned))
+}
+
+/// Asks for the lobby's role in an account in a region, as the lobby.
+///
+/// # Errors
+/// Refused with 403 when it is not to be had, without a word on why.
+pub async fn assume(
+    mender: &Mender,
+    by: &Session,
+    (account, region): (&str, &str),
+    external_id: Option<&str>,
+) -> Result<()> {
+    let mut body = json!({ "AccountId": account, "Region": region });
+    if let Some(external_id) = external_id {
+        body["ExternalId"] = external_id.into();
+    }
+    ask(mender, by, "POST", "/assume-role", Some(&body)).await.map(drop)
+}
+
 pub(super) async fn ask(
     mender: &Mender,
     by: &Session,

@@ -47,6 +47,15 @@ pub fn signed_pem(mender: &Mender, name: &str) -> Result<String> {
     Ok(made.map_err(broken)?.chain().leaf_pem())
 }
 
+/// A certificate called `name` that the authority called `by` signed, with its key.
+///
+/// # Errors
+/// A name that cannot stand in a certificate.
+pub fn issued(mender: &Mender, by: &str, name: &str) -> Result<Identity> {
+    let mut keys = mender.world().seeds.child("canary issued").stream(name);
+    authority(mender, by).issue(&Subject::named(short(name)), validity(mender), &mut keys).map_err(broken)
+}
+
 /// The certificate that nobody vouches for, with its key.
 ///
 /// # Errors

@@ -330,7 +330,19 @@ mod tests {
                 let value = if slot.kind == Kind::Identity { "{\"serial\":\"1\"}" } else { "x" };
                 fills = fills.slot(&slot.key(), value);
             }
-            for word in ["name", "email", "password", "new_password", "mark", "pubkey", "time", "device_type", "csr"] {
+            for word in [
+                "name",
+                "email",
+                "password",
+                "new_password",
+                "mark",
+                "pubkey",
+                "time",
+                "device_type",
+                "csr",
+                "regions",
+                "authority",
+            ] {
                 fills = fills.mark(word, "y");
             }
             let request = build(&row.surface(Vec::new()), &fills).unwrap();

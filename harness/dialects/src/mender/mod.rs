@@ -138,15 +138,17 @@ impl Mender {
         Ok(Table::get().surfaces(&crate::openapi::read(document)?))
     }
 
-    /// The same for both interfaces: the management's document, and that of the account that each tenant is.
+    /// The same for all interfaces: the management's document, that of the account that each tenant is, and that of the lobby.
     ///
     /// # Errors
     /// A document that is neither OpenAPI 3.0 nor 3.1.
     pub fn all_surfaces(
         management: &Value,
         account: &Value,
+        lobby: &Value,
     ) -> std::result::Result<Surfaces, crate::openapi::DocumentError> {
-        Ok(Self::surfaces(management)?.and_account(Self::surfaces(account)?))
+        let tenants = Self::surfaces(management)?.and_account(Self::surfaces(account)?);
+        Ok(tenants.and_lobby(Self::surfaces(lobby)?))
     }
 
     /// The run's world.

@@ -7,6 +7,7 @@ use super::session::{Session, TenantRef};
 use super::updates::{ArtifactSpec, Target};
 use super::{Call, Mender, json, roles, text, unreadable};
 use crate::answer::{Result, Token};
+use crate::aws::guests::Guest;
 use crate::aws::objects::Item;
 use fleetproof_claims::model::{Kind, Role, Slot};
 use fleetproof_wire::image::{DEVICE_TYPE, Image};
@@ -47,6 +48,8 @@ pub enum Thing {
     Settings,
     /// Something of the account that the caller's tenant is.
     Registered(Item),
+    /// Something at the lobby: [`Guest::make`] makes it, since who runs the lobby takes part.
+    Guest(Guest),
 }
 
 impl Thing {
@@ -111,7 +114,7 @@ pub struct Made {
     pub(crate) former: Option<Value>,
     /// What had to be made for it; removed after it.
     pub(crate) helpers: Vec<Made>,
-    /// Whose it is until the owner takes it (a certificate that is offered).
+    /// Whose it is until the owner takes it (a certificate that is offered), or who runs the place where it is.
     pub(crate) giver: Option<Session>,
 }
 
@@ -244,6 +247,8 @@ impl Mender {
                 Ok(made)
             }
             Thing::Registered(item) => item.make(self, by, made, have).await,
+            // Not by the caller alone.
+            Thing::Guest(_) => Ok(made),
         }
     }
 
@@ -433,6 +438,7 @@ impl Mender {
             Thing::Tag if made.helpers.is_empty() => self.set_tags(by, id(Kind::Device), &BTreeMap::new()).await,
             Thing::Tag | Thing::Attribute => Ok(()),
             Thing::Registered(item) => item.remove(self, by, made).await,
+            Thing::Guest(guest) => guest.remove(self, by, made).await,
             Thing::Settings => {
                 let former = made.former.clone().filter(Value::is_object).unwrap_or_else(|| json!({}));
                 self.call(by, Call::new("Update User Settings").json(former)).await.map(drop)
@@ -530,6 +536,7 @@ impl Mender {
             }
             Thing::Settings => calls.push(("settings", Call::new("Show User Settings"))),
             Thing::Registered(item) => seen = item.look(self, by, made).await?,
+            Thing::Guest(guest) => seen = guest.look(self, by, made).await?,
         }
         for (name, call) in calls {
             let answer = self.ask(by, call).await?;

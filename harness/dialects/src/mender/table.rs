@@ -7,10 +7,11 @@ use fleetproof_claims::model::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-/// The management interface, and the account that each tenant is: the same people ask, at the same door.
-const TEXTS: [&str; 2] = [include_str!("operations.tsv"), include_str!("../aws/operations.tsv")];
+/// The management interface, the account that each tenant is, and the lobby: the same people ask, at the same door.
+const TEXTS: [&str; 3] =
+    [include_str!("operations.tsv"), include_str!("../aws/operations.tsv"), include_str!("../aws/lobby.tsv")];
 
-/// The lines of both tables.
+/// The lines of all tables.
 fn lines() -> impl Iterator<Item = &'static str> {
     TEXTS.iter().flat_map(|text| text.lines().skip(1))
 }
@@ -161,6 +162,7 @@ impl Row {
                 "auditlogs" => Family::Audit,
                 "storage" => Family::Storage,
                 "registry" => Family::Account,
+                "lobby" => Family::Lobby,
                 _ => Family::Http,
             },
             audience: self.audience,

@@ -8,9 +8,10 @@ use fleetproof_dialects::mender::{Mender, Session};
 use fleetproof_platform::Platform;
 use serde_json::json;
 
-/// Those of the management interface, then those of accounts.
+/// Those of the management interface, then those of accounts, then those of the lobby.
 fn every_surface() -> Surfaces {
-    Mender::all_surfaces(&Platform::document(), &Platform::account_document()).unwrap()
+    let (account, lobby) = (Platform::account_document(), Platform::lobby_document());
+    Mender::all_surfaces(&Platform::document(), &account, &lobby).unwrap()
 }
 
 #[test]
@@ -18,6 +19,7 @@ fn the_platforms_document_and_the_table_are_about_the_same_operations() {
     let surfaces = every_surface();
     assert_eq!(surfaces.unknown, Vec::<String>::new());
     assert_eq!(surfaces.unknown_of_account, Vec::<String>::new());
+    assert_eq!(surfaces.unknown_of_lobby, Vec::<String>::new());
     let missing: Vec<&str> = Table::get()
         .rows()
         .iter()
@@ -248,11 +250,14 @@ fn every_operation_is_attacked_by_several_tools_or_says_why_not() {
 #[test]
 fn who_does_not_play_with_accounts_has_the_management_interface_alone() {
     let (all, plain) = (every_surface(), Mender::surfaces(&Platform::document()).unwrap());
-    assert_eq!(all.in_play(false), plain);
-    let mut document = Platform::account_document();
+    assert_eq!(all.in_play(false, false), plain);
+    let (mut document, lobby) = (Platform::account_document(), Platform::lobby_document());
     document["paths"]["/api/management/v1/iot/leak"] = json!({ "get": { "operationId": "Leak", "responses": {} } });
-    let odd = Mender::all_surfaces(&Platform::document(), &document).unwrap();
-    assert_eq!(odd.in_play(false).unknown, Vec::<String>::new());
-    assert_eq!(odd.in_play(true).unknown, ["Leak"]);
-    assert_eq!(odd.in_play(true).known[..plain.known.len()], plain.known[..]);
+    let odd = Mender::all_surfaces(&Platform::document(), &document, &lobby).unwrap();
+    assert_eq!(odd.in_play(false, false).unknown, Vec::<String>::new());
+    assert_eq!(odd.in_play(true, false).unknown, ["Leak"]);
+    let accounts = odd.in_play(true, false).known;
+    assert_eq!(accounts[..plain.known.len()], plain.known[..]);
+    assert_eq!(odd.in_play(true, true).known[..accounts.len()], accounts[..]);
+    assert!(accounts.len() < odd.in_play(true, true).known.len(), "the lobby is no account's");
 }

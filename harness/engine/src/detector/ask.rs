@@ -266,6 +266,13 @@ impl Field {
         if let Some(request) = signs.then(|| papers::signing_request(&self.mender, &name).ok()).flatten() {
             fills = fills.mark("csr", request);
         }
+        if let (Some(house), Family::Lobby) = (&self.house, surface.family) {
+            let regions: Vec<&String> = house.doors.iter().map(|(region, _)| region).collect();
+            fills = fills.mark("regions", json!(regions));
+            if let Ok(authority) = papers::authority_pem(&self.mender, &name) {
+                fills = fills.mark("authority", authority);
+            }
+        }
         if surface.does == Does::Create && surface.object == Kind::Device {
             fills = fills.mark("pubkey", self.mender.key(&name).public_pem());
         }

@@ -2,29 +2,43 @@
 
 use super::clients::Connected;
 use super::round::gone;
-use super::{DetectorError, Seat};
+use super::{DetectorError, Seat, guests};
 use fleetproof_claims::Canaries;
 use fleetproof_claims::model::{Family, Identity, Kind, Role, Slot, Surface};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::aws::objects::{self as registered, Item, NOBODY};
+use fleetproof_dialects::aws::{guests as lodged, lobby};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::objects::{Have, Made, Thing, canonical};
 use fleetproof_dialects::mender::updates::DeploymentRow;
 use fleetproof_dialects::mender::users::UserRow;
 use fleetproof_dialects::mender::{Mender, Session};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Names that nobody has used yet, the same ones in every run.
 pub(super) struct Names {
     label: String,
     next: AtomicU32,
+    /// The fingerprints of devices that were made: nobody gives those a name.
+    devices: Mutex<BTreeSet<String>>,
 }
 
 impl Names {
     pub(super) fn new(label: &str) -> Self {
-        Self { label: label.to_owned(), next: AtomicU32::new(0) }
+        Self { label: label.to_owned(), next: AtomicU32::new(0), devices: Mutex::default() }
+    }
+
+    /// A device of this detector's making.
+    pub(super) fn know(&self, fingerprint: String) {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner).insert(fingerprint);
+    }
+
+    /// Whether this detector made the device with this fingerprint.
+    pub(super) fn made(&self, fingerprint: &str) -> bool {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner).contains(fingerprint)
     }
 
     /// Whether this detector gave this name to something.
@@ -111,6 +125,7 @@ fn word(thing: Thing) -> &'static str {
         Thing::Attribute => "device and attributes",
         Thing::Settings => "settings",
         Thing::Registered(item) => item.word(),
+        Thing::Guest(guest) => guest.word(),
     }
 }
 
@@ -136,6 +151,7 @@ fn maker(thing: Thing) -> &'static str {
         Thing::Attribute => "Assign Attributes",
         Thing::Settings => "Update User Settings",
         Thing::Registered(item) => item.maker(),
+        Thing::Guest(guest) => guest.maker(),
     }
 }
 
@@ -154,6 +170,8 @@ pub(super) struct Camp {
     pub(super) estate: Set,
     /// By what this tenant's things are recognised.
     pub(super) canaries: Canaries,
+    /// Who runs the lobby; `None`: nothing is made there.
+    pub(super) operator: Option<Session>,
 }
 
 impl Camp {
@@ -163,6 +181,7 @@ impl Camp {
         surfaces: &[Surface],
         seat: &Seat,
         names: &Names,
+        operator: Option<&Session>,
     ) -> Result<Self, DetectorError> {
         let mut camp = Self {
             seat: seat.clone(),
@@ -172,6 +191,7 @@ impl Camp {
             no_device: None,
             estate: Set::default(),
             canaries: Canaries::new([]),
+            operator: operator.filter(|_| !seat.provider).cloned(),
         };
         match camp.settle(mender, surfaces, names).await {
             Ok(()) => Ok(camp),
@@ -193,6 +213,7 @@ impl Camp {
             no_device: None,
             estate: Set::default(),
             canaries: Canaries::new([]),
+            operator: None,
         }
     }
 
@@ -260,6 +281,7 @@ impl Camp {
             }
             made.push(mender.make(&by, thing, &names.fresh(&self.word), &have).await?);
         }
+        made.extend(self.at_lobby(mender, surfaces, &by, names).await?);
         self.write_log(mender, surfaces, &made).await?;
         let ids = made.iter().flat_map(|made| made.ids.iter());
         // Texts of several lines, and what holds a name among other words, are found by the names in them.
@@ -273,12 +295,30 @@ impl Camp {
                     | Kind::Pem
                     | Kind::Signed
                     | Kind::AuthorityPem
+                    // Neither is a secret: what is asked for names them.
+                    | Kind::TargetAccount
+                    | Kind::Region
             )
         });
         let words = told.map(|(_, id)| id.clone()).chain([self.word.clone()]).collect::<Vec<_>>();
         self.canaries = Canaries::new(words);
         self.estate = Set { made, ..Set::default() };
         Ok(())
+    }
+
+    /// The tenant's device at the lobby, where that is attacked; whoever runs the lobby has none.
+    pub(super) async fn at_lobby(
+        &self,
+        mender: &Mender,
+        surfaces: &[Surface],
+        by: &Session,
+        names: &Names,
+    ) -> Result<Option<Made>, DetectorError> {
+        let Some(operator) = self.operator.as_ref().filter(|_| can_make(surfaces, guests::STANDING)) else {
+            return Ok(None);
+        };
+        let (guest, name) = (lodged::Guest::Bound, names.fresh(&self.word));
+        guests::make(mender, names, (operator, by), guest, &name).await.map(Some)
     }
 
     /// The device says something about its deployment, so that there is a log to be read.
@@ -338,6 +378,9 @@ impl Camp {
         }
         if can_make(surfaces, Thing::Registered(Item::Thing)) {
             registered::sweep(mender, by, &stray).await?;
+        }
+        if let Some(operator) = self.operator.as_ref().filter(|_| can_make(surfaces, guests::STANDING)) {
+            lodged::sweep(mender, operator, by, |fingerprint| names.made(fingerprint)).await?;
         }
         for id in self.listed(mender, surfaces, "List Artifacts", &stray).await? {
             gone(mender.remove_artifact(by, &id).await)?;
@@ -444,6 +487,11 @@ impl Camp {
             Kind::Audit => {
                 let log = mender.look_at_log(by).await;
                 seen.insert("log", told(log, |log| json!(log.lines().collect::<Vec<_>>()))?);
+            }
+            _ if lodged::Guest::of(kind).is_some() => {
+                let listed = lobby::devices(mender, by).await;
+                let row = |row: &lobby::LobbyRow| format!("{row:?}");
+                seen.insert("at the lobby", told(listed, |rows| sorted(rows.iter().map(row).collect()))?);
             }
             Kind::Artifact
             | Kind::Release

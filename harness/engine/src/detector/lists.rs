@@ -103,6 +103,7 @@ impl Field {
             }
             set.made.push(made);
         }
+        set.made.extend(victim.at_lobby(&self.mender, &self.surfaces, by, &self.names).await?);
         Ok(set)
     }
 }

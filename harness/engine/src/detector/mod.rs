@@ -10,7 +10,9 @@ mod ask;
 mod camp;
 mod clients;
 mod control;
+mod feints;
 mod ghosts;
+mod guests;
 mod links;
 mod lists;
 mod planted;
@@ -23,10 +25,12 @@ mod wired;
 use camp::{Camp, Names};
 pub use clients::Endpoints;
 use fleetproof_claims::model::{BodyTemplate, Compiled, Family, Kind, Surface, Surfaces};
+use fleetproof_claims::wired::{Deed, WiredAttempt};
 use fleetproof_dialects::DialectError;
 use fleetproof_dialects::mender::{Mender, Session, TenantRef};
 use fleetproof_journal::{Attempted, Verdict, What};
 use fleetproof_world::Stamp;
+use guests::House;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -137,6 +141,7 @@ pub(crate) struct Field {
     people: BTreeMap<String, Session>,
     names: Names,
     endpoints: Option<Endpoints>,
+    house: Option<House>,
     deadline: Stamp,
     claim: &'static str,
 }
@@ -159,18 +164,33 @@ async fn run(
 ) -> Result<Detection, DetectorError> {
     let alone = (ctx.seats.len() < 2).then(|| without_offers(compiled, ctx.surfaces));
     let compiled = alone.as_ref().unwrap_or(compiled);
-    // Whoever does not attack accounts makes nothing in them either. Their surfaces stand last.
-    let is_account = |surface: &Surface| surface.family == Family::Account;
-    let account = compiled.attempts.iter().any(|attempt| is_account(&ctx.surfaces.known[attempt.surface]));
-    let in_play = ctx.surfaces.known.iter().filter(|surface| account || !is_account(surface));
+    // Whoever does not attack accounts, or the lobby, makes nothing there either.
+    let attacked: BTreeSet<Family> =
+        compiled.attempts.iter().map(|attempt| ctx.surfaces.known[attempt.surface].family).collect();
+    let apart = |family: Family| matches!(family, Family::Account | Family::Lobby);
+    let in_play: Vec<usize> = (0..ctx.surfaces.known.len())
+        .filter(|at| {
+            let family = ctx.surfaces.known[*at].family;
+            !apart(family) || attacked.contains(&family)
+        })
+        .collect();
+    let counted_anew = renumbered(compiled, &in_play);
+    let compiled = &counted_anew;
+    let (at_lobby, at_endpoints): (Vec<WiredAttempt>, Vec<WiredAttempt>) =
+        compiled.wired.iter().cloned().partition(|attempt| matches!(attempt.deed, Deed::AtLobby(_)));
+    let house = match attacked.contains(&Family::Lobby) || !at_lobby.is_empty() {
+        true => House::of(&ctx.mender, &ctx.seats).await?,
+        false => None,
+    };
     let mut field = Field {
         mender: ctx.mender.clone(),
-        surfaces: in_play.map(affordable).collect(),
+        surfaces: in_play.iter().map(|at| affordable(&ctx.surfaces.known[*at])).collect(),
         camps: BTreeMap::new(),
         provider: ctx.seats.iter().find(|seat| seat.provider).map(|seat| seat.at.name.to_string()),
         people: ctx.people.clone(),
         names: Names::new(&ctx.label),
         endpoints: ctx.endpoints.clone(),
+        house,
         deadline: ctx.deadline,
         claim,
     };
@@ -179,7 +199,7 @@ async fn run(
     // Where nothing is tried by requests nobody is needed who makes them.
     let seats: &[Seat] = if compiled.attempts.is_empty() { &[] } else { &ctx.seats };
     for seat in seats {
-        match Camp::pitch(&field.mender, &field.surfaces, seat, &field.names).await {
+        match Camp::pitch(&field.mender, &field.surfaces, seat, &field.names, field.operator()).await {
             Ok(camp) => drop(field.camps.insert(seat.at.name.to_string(), camp)),
             Err(error) => outcome = Err(error),
         }
@@ -192,7 +212,11 @@ async fn run(
     for camp in field.camps.values() {
         struck = struck.and(camp.strike(&field.mender, &field.surfaces, &field.names).await);
     }
-    if let (Ok(()), false, Some(endpoints)) = (&outcome, compiled.wired.is_empty(), &ctx.endpoints) {
+    if let (Ok(()), false) = (&outcome, at_lobby.is_empty()) {
+        let porch = feints::Porch::new(&field, &ctx.seats, &ctx.label);
+        outcome = feints::all(&porch, &at_lobby, ctx.emit, &mut attempted).await;
+    }
+    if let (Ok(()), false, Some(endpoints)) = (&outcome, at_endpoints.is_empty(), &ctx.endpoints) {
         let coast = wired::Coast {
             mender: &ctx.mender,
             endpoints,
@@ -200,7 +224,7 @@ async fn run(
             label: &ctx.label,
             deadline: ctx.deadline,
         };
-        outcome = wired::all(&coast, &compiled.wired, ctx.emit, &mut attempted).await;
+        outcome = wired::all(&coast, &at_endpoints, ctx.emit, &mut attempted).await;
     }
     // A platform that has let an attempt through may well not serve its owners either: that is no excuse for it.
     if !attempted.iter().any(|attempted| attempted.verdict == Verdict::Failed) {
@@ -217,6 +241,16 @@ async fn run(
         attempts: detection.attempts,
     });
     Ok(detection)
+}
+
+/// The same attempts with their surfaces counted among those in play.
+fn renumbered(compiled: &Compiled, in_play: &[usize]) -> Compiled {
+    let mut compiled = compiled.clone();
+    for attempt in &mut compiled.attempts {
+        // Whatever is attacked is in play.
+        attempt.surface = in_play.partition_point(|at| *at < attempt.surface);
+    }
+    compiled
 }
 
 /// What is left where one tenant is alone: nobody offers it anything.

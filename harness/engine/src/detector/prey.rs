@@ -39,6 +39,9 @@ impl Field {
         if surface.family == Family::Account {
             return self.of_account(surface, camp, by, alike).await;
         }
+        if surface.family == Family::Lobby {
+            return self.of_lobby(surface, camp, by).await;
+        }
         let Some((thing, have)) = self.needed(surface, camp) else { return Ok(Set::default()) };
         let name = alike.map_or_else(|| self.names.fresh(&camp.word), str::to_owned);
         let reaches = surface.does == Does::Create && camp.device.is_some();

@@ -9,7 +9,7 @@ use fleetproof_claims::Record;
 use fleetproof_claims::model::{
     Attempt, Audience, Control, Does, Family, Fill, Identity, Kind, Oracle, Refusal, Role, Surface, Tamper,
 };
-use fleetproof_dialects::aws::objects as registered;
+use fleetproof_dialects::aws::{guests, objects as registered};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::objects::{Have, Made, Thing};
 use fleetproof_dialects::mender::refusals::refusal;
@@ -379,6 +379,10 @@ impl Field {
         }
         if surface.family == Family::Account {
             return Ok(registered::undo(mender, admin, surface, fills, answer).await?);
+        }
+        if surface.family == Family::Lobby {
+            let operator = self.operator().unwrap_or(admin);
+            return Ok(guests::undo(mender, operator, surface, fills, answer).await?);
         }
         let Some(id) = answer.created_id() else { return Ok(()) };
         gone(match surface.object {

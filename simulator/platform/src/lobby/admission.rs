@@ -13,6 +13,9 @@ use fleetproof_dataplane::lobby::{Event, Fingerprint, Issuer};
 use fleetproof_world::tls::{Certificate, Peer};
 use serde_json::{Value, json};
 
+/// What stands in a policy for the name of the device that shows it.
+const OWN: &str = "${iot:Connection.Thing.ThingName}";
+
 /// The policy of whoever is let in.
 const POLICY: &str = "lobby";
 
@@ -98,7 +101,8 @@ async fn bounce(app: &Platform, house: &House, endpoint: &Endpoint, leaf: &Certi
     let mut tx = app.begin().await?;
     let place = (endpoint.tenant.as_str(), endpoint.region.as_str());
     let door = Lodging::find(app, &mut tx, place, (certid.as_str(), name, POLICY)).await?;
-    door.create_policy(&mut tx, &policy(endpoint), now).await?;
+    let topics = if app.defect(DefectId::LobbyTopicsForAll) { "*" } else { OWN };
+    door.create_policy(&mut tx, &policy(endpoint, topics), now).await?;
     door.attach_policy(&mut tx).await?;
     door.create_thing(app, &mut tx).await?;
     door.attach_thing(&mut tx).await?;
@@ -108,18 +112,22 @@ async fn bounce(app: &Platform, house: &House, endpoint: &Endpoint, leaf: &Certi
     work_through(app).await
 }
 
-/// What whoever is let in may do: announce itself, and hear what is said to it (contract 1.5).
-fn policy(endpoint: &Endpoint) -> Value {
-    let own = "${iot:Connection.Thing.ThingName}";
+/// What whoever is let in may do: announce itself, and hear what is said to it (contract 1.5). `topics`: to whom it is said. In a
+/// fault those of everybody, to be said there too.
+fn policy(endpoint: &Endpoint, topics: &str) -> Value {
     let (region, account) = (&endpoint.region, &endpoint.account);
     let allow = |action: &str, rest: &str| {
         let resource = format!("arn:aws:iot:{region}:{account}:{rest}");
         json!({ "Effect": "Allow", "Action": action, "Resource": resource })
     };
-    json!({ "Version": "2012-10-17", "Statement": [
-        allow("iot:Connect", &format!("client/{own}")),
+    let mut statement = vec![
+        allow("iot:Connect", &format!("client/{OWN}")),
         allow("iot:Publish", "topic/$aws/rules/lobby"),
-        allow("iot:Subscribe", &format!("topicfilter/lobby/{own}")),
-        allow("iot:Receive", &format!("topic/lobby/{own}")),
-    ] })
+        allow("iot:Subscribe", &format!("topicfilter/lobby/{topics}")),
+        allow("iot:Receive", &format!("topic/lobby/{topics}")),
+    ];
+    if topics != OWN {
+        statement.push(allow("iot:Publish", &format!("topic/lobby/{topics}")));
+    }
+    json!({ "Version": "2012-10-17", "Statement": statement })
 }

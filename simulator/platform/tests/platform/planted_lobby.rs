@@ -20,7 +20,7 @@ fn shows(defect: DefectId, sees: impl AsyncFn(&Stage, &Site) -> bool) {
 #[test]
 fn they_are_in_a_list_of_their_own() {
     let names: BTreeSet<_> = defects::lobby().iter().map(|defect| defect.name).collect();
-    assert_eq!(names.len(), 15);
+    assert_eq!(names.len(), 16);
     assert!(defects::catalogue().iter().all(|defect| !names.contains(defect.name)));
 }
 
@@ -212,6 +212,18 @@ fn lets_expired_in() {
         let identity = site.identity_for(&site.factory, "hvac-7", (-20, -1));
         site.knock(&identity, "hvac-7").await;
         site.state(&identity.fingerprint()).await == "knocking"
+    });
+}
+
+#[test]
+fn topics_for_all() {
+    shows(DefectId::LobbyTopicsForAll, async |_, site| {
+        site.open().await;
+        let identity = site.identity("hvac-7");
+        site.knock(&identity, "hvac-7").await;
+        let mut line = site.line(&identity, "hvac-7", site.lobby_host(0)).await;
+        assert_eq!(line.subscribe("lobby/hvac-7").await, 1);
+        line.subscribe("lobby/hvac-70").await < 0x80
     });
 }
 

@@ -96,11 +96,12 @@ async fn attempt_one(
             ground.lapse(attempt.deed, lapse, victim, deadline).await
         }
         Deed::Stray(stray) => ground.stray(stray, victim).await,
+        Deed::AtLobby(_) => Err(DetectorError::Unprepared("no endpoint is the lobby's".to_owned())),
     }
 }
 
 /// A judged attempt, as the journal and people read it.
-fn told(attempt: &WiredAttempt, record: &WiredRecord) -> Attempted {
+pub(super) fn told(attempt: &WiredAttempt, record: &WiredRecord) -> Attempted {
     let outcome = judge_wired(attempt, record);
     let why = outcome.why.join("; ");
     let (verdict, lost) = match outcome.ruling {
