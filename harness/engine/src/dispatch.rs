@@ -6,6 +6,7 @@ use crate::kept::Kept;
 use crate::people::{Passwords, People};
 use crate::run::Run;
 use crate::shared::Shared;
+use crate::taps::Taps;
 use crate::texts::Own;
 use crate::things::Things;
 use crate::things::listeners::Listeners;
@@ -105,10 +106,12 @@ async fn bring_up(
     shared.declare_secret(&running.operator_token);
     let operator = (running.operator.clone(), Token::new(&running.operator_token));
     let mender = Mender::new(world.clone(), running.gateway.clone(), Some(operator), Arc::new(shared.clone()));
+    let (taps, release) = (Taps::of(&plan), release::key(&plan, &world.seeds).map(|key| key.check()));
     let run = Run {
         people: People::new(passwords, &mender, shared),
         mender,
-        fleet: Fleet::new(&world, shared, &plan.population, release::key(&plan, &world.seeds).map(|key| key.check())),
+        fleet: Fleet::new(&world, shared, &plan.population, release, &taps),
+        taps,
         things: Things::new(&world, running.shared_door()),
         listeners: Listeners::default(),
         accounts: Accounts::default(),

@@ -2,6 +2,7 @@
 
 use crate::kept::Kept;
 use crate::shared::{Eyes, Shared};
+use crate::taps::Taps;
 use fleetproof_devices::mqtt::{Answered, Doing, Errand, Load, ThingConfig, ThingPlan, run_thing};
 use fleetproof_devices::{DeviceConfig, Flaky, Key, Nature, Order, ReleaseCheck, Shelf, SimulatedBody, run_device};
 use fleetproof_plan::Population;
@@ -43,11 +44,17 @@ struct Waiting {
 }
 
 impl Fleet {
-    /// The planned devices, none of them started. `release`: what they tell releases by.
-    pub(crate) fn new(world: &World, shared: &Shared, population: &Population, release: Option<ReleaseCheck>) -> Self {
+    /// The planned devices, none of them started. `release`: what they tell releases by; `taps`: where some are interrupted.
+    pub(crate) fn new(
+        world: &World,
+        shared: &Shared,
+        population: &Population,
+        release: Option<ReleaseCheck>,
+        taps: &Taps,
+    ) -> Self {
         let release = release.map(Arc::new);
         let (mut orders, mut waiting) = (Vec::new(), Vec::new());
-        for device in &population.devices {
+        for (index, device) in (0..).zip(&population.devices) {
             let (sender, receiver) = mpsc::unbounded_channel();
             orders.push(sender);
             waiting.push(Some(Waiting {
@@ -64,6 +71,7 @@ impl Fleet {
                     flaky: device.flaky.map(|(offline, gap)| Flaky { offline, gap }),
                     bandwidth: device.bandwidth,
                     release: release.clone(),
+                    tap: taps.of_device(index),
                 },
             }));
         }
@@ -135,6 +143,16 @@ impl Fleet {
     /// Tells a device to begin, and to try again at once where it waits.
     pub(crate) fn call(&self, device: u32) {
         self.order(device, Order::Knock);
+    }
+
+    /// Lets a device keep what it is, once no update is under way.
+    pub(crate) fn save(&self, device: u32) {
+        self.order(device, Order::Save);
+    }
+
+    /// Lets a device be again what it kept, once no update is under way.
+    pub(crate) fn restore(&self, device: u32) {
+        self.order(device, Order::Restore);
     }
 
     /// Asks a device for a sign of life.

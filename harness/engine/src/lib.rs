@@ -28,6 +28,7 @@ mod setup;
 mod shared;
 mod steps;
 mod strain;
+mod taps;
 mod texts;
 mod things;
 mod walk;

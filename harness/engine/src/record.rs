@@ -114,6 +114,10 @@ pub struct DeviceRecord {
     pub updates: Vec<Update>,
     /// The answer to its last authenticated poll before it fell silent.
     pub retired: Option<(u16, Seq)>,
+    /// When it kept what it was, and how many updates it had been offered by then.
+    pub saved: Option<(Stamp, usize)>,
+    /// When it became that again.
+    pub restored: Option<Stamp>,
     /// Its last change: since when nothing new happened on it.
     pub changed: Stamp,
     /// When it asked, and was told that there is nothing; the first so many, and the last.
@@ -285,6 +289,12 @@ impl Record {
                 let finished =
                     Finished { success: *success, version: version.clone(), inconsistent: *inconsistent, at, seq };
                 record.update(deployment, at).finished = Some(finished);
+            }
+            DeviceEvent::Saved => record.saved = Some((at, record.updates.len())),
+            DeviceEvent::Restored => {
+                // What it did since it did as another.
+                record.updates.truncate(record.saved.map_or(0, |(_, updates)| updates));
+                (record.restored, record.told) = (Some(at), None);
             }
             DeviceEvent::Committed { .. }
             | DeviceEvent::RolledBack { .. }

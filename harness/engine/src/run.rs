@@ -9,6 +9,7 @@ use crate::shared::Shared;
 use crate::steps::Subscribed;
 use crate::strain::load;
 use crate::strain::meter::Measurement;
+use crate::taps::Taps;
 use crate::texts::Own;
 use crate::things;
 use crate::things::Things;
@@ -84,6 +85,8 @@ pub(crate) struct Run {
     pub(crate) stores: Stores,
     /// Its calls that can be made to fail.
     pub(crate) calls: Calls,
+    /// The taps on devices that are interrupted.
+    pub(crate) taps: Taps,
     /// What the scenario's own requests and texts hold.
     pub(crate) own: Own,
     /// When the scenario's time is used up.

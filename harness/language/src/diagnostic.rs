@@ -98,6 +98,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad-topic", "a text is no topic that a message can have"),
     ("unknown-component", "no component of this name has calls that can be made to fail"),
     ("never-called", "no step of a sweep calls what the sweep interrupts"),
+    ("never-updated", "no step of a sweep brings an update over the connections that the sweep interrupts"),
     ("nothing-drawn", "a number of draws where nothing is drawn"),
     ("no-load", "nobody is hurt by a neighbour who does nothing"),
     ("operator-only", "only the platform's operator can do this"),

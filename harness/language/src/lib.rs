@@ -68,7 +68,7 @@ pub use step::{
     Onboard, Outcome, Progress, Step, Upload, UserAt, WaitUntil,
 };
 pub use strain::{CallLoad, KnockLoad, Load, Measure, PublishLoad, Quotas, ReconnectLoad};
-pub use sweep::{Interrupt, InterruptedCalls, Judged, Sweep};
+pub use sweep::{Interrupt, InterruptedCalls, InterruptedConnections, Judged, Sweep};
 pub use template::Scalar;
 pub use wording::Wording;
 pub use words::{

@@ -106,7 +106,7 @@ impl Scenario {
         }
         let fails = |fault: &Fault| matches!(fault, Fault::FailCalls(_));
         let is_called = |step: &Located<Step>| match &step.value {
-            Step::Sweep(_) => true,
+            Step::Sweep(it) => it.interrupt.component().is_some(),
             Step::Fault(it) => fails(it),
             Step::While(it) => it.background.iter().any(|held| match &held.value {
                 Background::Fault(it) => fails(it),

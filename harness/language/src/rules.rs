@@ -44,7 +44,7 @@ pub(crate) fn check(scenario: &Scenario, seen: &Seen) -> Vec<Diagnostic> {
         rules.limits();
     }
     rules.mistakes.extend(strain::check(scenario));
-    rules.mistakes.extend(sweep::check(scenario));
+    rules.mistakes.extend(sweep::check(scenario, &rules.population));
     rules.mistakes.extend(messages::check(scenario, &rules.population));
     rules.mistakes.extend(lobby::check(scenario, &rules.population, seen.has_lobby));
     rules.claims(seen);

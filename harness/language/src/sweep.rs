@@ -4,13 +4,17 @@ use crate::diagnostic::Diagnostic;
 use crate::fault::{FailedCalls, Fault};
 use crate::flow::walk;
 use crate::grammar::Presence::{Optional, Required};
-use crate::grammar::{Block, Form as _, Key, Shape, block};
+use crate::grammar::{Block, Form as _, Key, Refers, Shape, block};
+use crate::population::Population;
 use crate::reader::{At, Content, Reader, Value, located};
 use crate::scenario::Scenario;
 use crate::source::Located;
-use crate::step::{Expect, Step, kinds, verbs};
+
+use crate::step::{Deploy, Expect, Step, kinds, verbs};
 use crate::tree::Node;
 use crate::words::{Component, Points};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 block! {
     /// Steps again for each point at which something of theirs can be interrupted. The first round is left alone: it is the control, and must pass. In the others steps may fail, only `expect` judges; what a round acquired is undone before the next.
@@ -33,6 +37,8 @@ kinds! {
     pub enum Interrupt {
         /// Each call of a component fails, in a round of its own: once in a way that is tried again, and once for good.
         FailCalls(InterruptedCalls) = "fail_calls",
+        /// The connection of a device ends before each packet of an update: a control packet of MQTT, a request or an answer of HTTP.
+        Connection(InterruptedConnections) = "connection",
     }
 }
 
@@ -44,20 +50,39 @@ block! {
     }
 }
 
+block! {
+    /// The connection of a device ends before each packet of an update: a control packet of MQTT, a request or an answer of HTTP. All that was sent before arrives, nothing of it and after it does. The points are dealt out, one per device and round; one device of each round is left alone.
+    pub struct InterruptedConnections {
+        /// Whose connections. Before each round they are flashed with what they ran before.
+        pub devices: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::Devices), 1), Required("whose connections: `devices: [hvac]`");
+    }
+}
+
 impl Interrupt {
     /// The word of its kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::FailCalls(_) => "fail_calls",
+            Self::Connection(_) => "connection",
         }
     }
 
-    /// Whose calls fail.
+    /// Whose calls fail, where calls do.
     #[must_use]
-    pub const fn component(&self) -> Component {
+    pub const fn component(&self) -> Option<Component> {
         match self {
-            Self::FailCalls(it) => it.value.component.value,
+            Self::FailCalls(it) => Some(it.value.component.value),
+            Self::Connection(_) => None,
+        }
+    }
+
+    /// Whose connections end, where connections do.
+    #[must_use]
+    pub fn devices(&self) -> &[Located<String>] {
+        match self {
+            Self::FailCalls(_) => &[],
+            Self::Connection(it) => &it.value.devices,
         }
     }
 }
@@ -71,6 +96,15 @@ impl Judged {
     #[must_use]
     pub fn steps(&self) -> &[Located<Step>] {
         &self.0
+    }
+
+    /// Until when eventual claims may become true, counted from its beginning.
+    #[must_use]
+    pub fn within(&self) -> Option<Duration> {
+        self.0.iter().find_map(|step| match &step.value {
+            Step::Expect(it) => it.within.as_ref().map(|within| within.value),
+            _ => None,
+        })
     }
 }
 
@@ -92,12 +126,15 @@ impl Value for Judged {
     }
 }
 
-/// What could show nothing: points that nobody draws, calls that nobody makes.
-pub(crate) fn check(scenario: &Scenario) -> Vec<Diagnostic> {
+/// What could show nothing: points that nobody draws, calls that nobody makes, connections over which no update goes.
+pub(crate) fn check(scenario: &Scenario, population: &Population<'_>) -> Vec<Diagnostic> {
     let mut mistakes = Vec::new();
     for step in walk(&scenario.steps) {
         match &step.value {
-            Step::Sweep(it) => sweep(it, &mut mistakes),
+            Step::Sweep(it) => {
+                sweep(it, &mut mistakes);
+                connections(it, scenario, population, &mut mistakes);
+            }
             Step::Fault(fault) => {
                 if let Fault::FailCalls(it) = &fault.value {
                     nothing_fails(it, &mut mistakes);
@@ -127,14 +164,54 @@ fn sweep(it: &Located<Sweep>, mistakes: &mut Vec<Diagnostic>) {
         ),
         _ => {}
     }
+    let Some(component) = it.interrupt.component() else { return };
     let is_called = walk(&it.steps).iter().any(|step| matches!(step.value, Step::Onboard(_)));
     if !is_called {
-        let component = it.interrupt.component();
         mistakes.push(
             Diagnostic::new("never-called", it.interrupt.span, format!("no step of this sweep calls `{component}`"))
                 .label("nothing to interrupt")
                 .help("have a tenant onboarded in its `steps`: `onboard: { tenants: [acme] }`"),
         );
+    }
+}
+
+/// Connections are interrupted during an update: each of the devices must get one, and the one that is left alone must keep it.
+fn connections(it: &Sweep, scenario: &Scenario, population: &Population<'_>, mistakes: &mut Vec<Diagnostic>) {
+    let deploys: Vec<&Located<Deploy>> = walk(&it.steps)
+        .into_iter()
+        .filter_map(|step| match &step.value {
+            Step::Deploy(it) => Some(it),
+            _ => None,
+        })
+        .collect();
+    let goes_to = |deploy: &Deploy, name: &Located<String>| {
+        let groups: BTreeSet<&str> =
+            deploy.devices.iter().flat_map(|to| population.counts(to)).map(|(group, _)| group).collect();
+        deploy.devices.iter().any(|to| to.value == name.value)
+            || population.counts(name).all(|(group, _)| groups.contains(group))
+    };
+    for name in it.interrupt.devices() {
+        let mut here = deploys.iter().filter(|deploy| goes_to(deploy, name)).peekable();
+        if here.peek().is_none() {
+            let message = format!("no step of this sweep updates `{}`", name.value);
+            mistakes.push(Diagnostic::new("never-updated", name.span, message).label("no packets to interrupt").help(
+                format!(
+                    "deploy to them in its `steps`: `deploy: {{ artifact: v2, devices: [{}], name: update }}`",
+                    name.value
+                ),
+            ));
+        }
+        for deploy in here {
+            let artifact = scenario.artifacts.get(&deploy.artifact);
+            let Some(way) = artifact.and_then(|artifact| artifact.misbehaves.as_ref()) else { continue };
+            let message =
+                format!("`{}` misbehaves: the device that is left alone could not end updated", deploy.artifact.value);
+            mistakes.push(
+                Diagnostic::new("never-updated", deploy.artifact.span, message)
+                    .label(format!("`{}`", way.value.word()))
+                    .help("a round shows something only where an update that nobody interrupts succeeds: deploy an artifact that is good"),
+            );
+        }
     }
 }
 

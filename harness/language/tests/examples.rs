@@ -96,7 +96,7 @@ fn two_hats_are_typed() {
 fn the_half_onboarded_are_typed() {
     let (_, it) = valid("half-onboarded.yaml");
     let Step::Sweep(sweep) = &it.steps[0].value else { panic!() };
-    assert_eq!((sweep.interrupt.kind(), sweep.interrupt.component()), ("fail_calls", Component::Accounts));
+    assert_eq!((sweep.interrupt.kind(), sweep.interrupt.component()), ("fail_calls", Some(Component::Accounts)));
     assert_eq!((sweep.points.value, sweep.draws.is_none()), (Points::Every, true));
     let verbs: Vec<&str> = it.all_steps().iter().map(|step| step.verb()).collect();
     assert_eq!(verbs[..4], ["sweep", "onboard", "expect", "onboard"], "what judges a round is a step like others");

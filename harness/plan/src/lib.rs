@@ -5,10 +5,12 @@
 
 mod attempts;
 mod choices;
+mod deal;
 mod describe;
 mod population;
 mod rows;
 
+pub use deal::{Points, Round};
 pub use population::{PlannedDevice, PlannedPublishes, Population, canary};
 pub use rows::{Orders, plans};
 

@@ -7,10 +7,12 @@ use crate::flaky::{Trouble, flicker, link};
 use crate::key::Key;
 use crate::machine::{Effect, Input, Machine, Question, Record};
 use crate::request::{self, Offer};
+use crate::tap::{self, Tap};
 use bytes::Bytes;
 use fleetproof_wire::http::{Request, Response, exchange};
 use fleetproof_world::{Stamp, Stream, World, rfc3339};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
@@ -132,7 +134,7 @@ impl<B: Body, W: Witness> Agent<B, W> {
         while !matches!(orders.recv().await.ok_or(Dead)?, Order::Knock) {}
         let mut next = self.world.clock.now().after(self.config.phase);
         let mut jitter = (self.config.jitter > 0).then(|| Box::new(self.world.seeds.stream("jitter")));
-        Box::pin(self.start()).await?;
+        Box::pin(self.start(Duration::ZERO)).await?;
         let mut is_commanded = true;
         loop {
             tokio::select! {
@@ -141,6 +143,8 @@ impl<B: Body, W: Witness> Agent<B, W> {
                     // It has no line that could be strained, and speaks of nothing.
                     Some(Order::Knock | Order::Ping | Order::Strain(_) | Order::Reconnect | Order::Errand(_)) => continue,
                     Some(Order::Retire) => return { Box::pin(self.retire()).await; Ok(()) },
+                    Some(Order::Save) => if self.body.save() { self.saw(DeviceEvent::Saved) },
+                    Some(Order::Restore) => Box::pin(self.restore()).await?,
                     None => is_commanded = false,
                 },
                 () = self.world.clock.sleep_until(next) => {
@@ -155,8 +159,8 @@ impl<B: Body, W: Witness> Agent<B, W> {
     }
 
     /// Boots, goes on with what was under way, and shows the identity a first time.
-    async fn start(&mut self) -> Result<(), Dead> {
-        self.boot(Duration::ZERO).await?;
+    async fn start(&mut self, time: Duration) -> Result<(), Dead> {
+        self.boot(time).await?;
         if self.record().update.is_some() {
             self.update(Input::Booted, None).await?;
         } else {
@@ -164,6 +168,16 @@ impl<B: Body, W: Witness> Agent<B, W> {
             self.knock().await;
         }
         Ok(())
+    }
+
+    /// Is flashed with what was saved, and begins as that. Who it is stays; what it was let in by goes.
+    async fn restore(&mut self) -> Result<(), Dead> {
+        if !self.body.restore() {
+            return Ok(());
+        }
+        self.saw(DeviceEvent::Restored);
+        (self.token, self.is_accepted, self.payload) = (None, false, Bytes::new());
+        self.start(self.config.boot_time).await
     }
 
     pub(crate) const fn record(&self) -> &Record {
@@ -253,6 +267,9 @@ impl<B: Body, W: Witness> Agent<B, W> {
             stopped = self.perform(Input::Booted, None).await;
         }
         self.send_inventory().await;
+        if let Some(tap) = &self.config.nature.tap {
+            tap.told();
+        }
         Ok(())
     }
 
@@ -289,6 +306,9 @@ impl<B: Body, W: Witness> Agent<B, W> {
             }
             Effect::Finish { deployment, success, inconsistent } => {
                 let version = self.body.running().to_owned();
+                if let Some(tap) = &self.config.nature.tap {
+                    tap.finishes();
+                }
                 self.saw(DeviceEvent::Finished { deployment, success, version, inconsistent });
                 return Ok(None);
             }
@@ -422,7 +442,15 @@ impl<B: Body, W: Witness> Agent<B, W> {
         let began = self.world.clock.now();
         let deadline = began.after(PATIENCE);
         let (connected, server) = (self.connect(), &self.config.server);
-        let exchanged = async { exchange(connected.await?, server, request).await.map_err(|error| error.to_string()) };
+        let tap = self.config.nature.tap.as_ref();
+        let exchanged = async {
+            let stream = connected.await?;
+            let Some(tap) = tap else {
+                return exchange(stream, server, request).await.map_err(|error| error.to_string());
+            };
+            // Few have one: nobody else keeps room for it.
+            Box::pin(tapped(tap, stream, server, request)).await
+        };
         let answer = match self.world.clock.until(deadline, exchanged).await {
             Some(answer) => answer,
             None => Err(format!("no answer within {} s", PATIENCE.as_secs())),
@@ -457,6 +485,19 @@ impl<B: Body, W: Witness> Agent<B, W> {
             net.connect(&name, &server).await.map_err(|error| error.to_string())
         }
     }
+}
+
+/// An exchange under a tap. A poll in vain is no part of an update.
+async fn tapped(tap: &Arc<Tap>, stream: Stream, server: &str, request: Request) -> Result<Response, String> {
+    let (what, is_poll) = (tap::request(&request), request::is_poll(&request));
+    tap::pass(Some(tap), is_poll, || what.clone())?;
+    let answer = exchange(stream, server, request).await.map_err(|error| error.to_string())?;
+    if is_poll && answer.status != 200 {
+        tap.comes_to_nothing();
+        return Ok(answer);
+    }
+    tap::pass(Some(tap), false, || format!("answer {} to {what}", answer.status))?;
+    Ok(answer)
 }
 
 /// What an answer means to the machine.

@@ -135,4 +135,14 @@ pub trait Body: Send + 'static {
     /// # Errors
     /// [`Cause::PowerLost`], and the record is either of the two.
     fn keep(&mut self, record: Vec<u8>) -> Result<(), Cause>;
+
+    /// Keeps a copy of what boots, and of the record. `false`: it cannot.
+    fn save(&mut self) -> bool {
+        false
+    }
+
+    /// Is flashed with that copy; the next thing is a boot. `false`: there is none.
+    fn restore(&mut self) -> bool {
+        false
+    }
 }

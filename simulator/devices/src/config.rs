@@ -3,6 +3,7 @@
 use crate::flaky::Flaky;
 use crate::mqtt::{Errand, Load};
 use crate::shelf::Shelf;
+use crate::tap::Tap;
 use fleetproof_wire::signature::ReleaseCheck;
 use fleetproof_world::Name;
 use rand::Rng;
@@ -53,6 +54,8 @@ pub struct Nature {
     pub bandwidth: Option<u64>,
     /// It installs only what is signed by this key.
     pub release: Option<Arc<ReleaseCheck>>,
+    /// Whoever interrupts it has a tap on its connections.
+    pub tap: Option<Arc<Tap>>,
 }
 
 impl DeviceConfig {
@@ -95,6 +98,10 @@ pub enum Order {
     Retire,
     /// Say more than the plan says, the first time after so long; `None`: no more (MQTT).
     Strain(Option<(Arc<Load>, Duration)>),
+    /// Keep what it is now, once no update is under way: what runs, and what it keeps of that.
+    Save,
+    /// Be once more what was saved: flashed anew, with the identity and the home that it has. It boots and shows its identity.
+    Restore,
     /// Drop the connection and dial again (MQTT).
     Reconnect,
     /// Do something once (MQTT).

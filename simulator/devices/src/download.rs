@@ -6,11 +6,13 @@ use crate::event::{DeviceEvent, Witness};
 use crate::machine::{Brings, Input};
 use crate::request::{Offer, split_uri};
 use crate::shelf::{Parcel, Receipt};
+use crate::tap::{self, Tap};
 use bytes::Bytes;
 use fleetproof_wire::http::{Connection, Request, Response};
 use fleetproof_wire::signature::ReleaseCheck;
 use fleetproof_world::{Clock, Stream, rfc3339};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl<B: Body, W: Witness> Agent<B, W> {
     /// Downloads, verifies, and lays the payload ready to be written.
@@ -57,18 +59,21 @@ impl<B: Body, W: Witness> Agent<B, W> {
         let (host, target) = split_uri(uri);
         let host = host.unwrap_or(&self.config.server).to_owned();
         let (world, connected, asked) = (self.world.clone(), self.connect(), self.world.clock.now());
-        pull(&world.clock, connected, &host, target, receipt, |head| self.asked(asked, head)).await
+        let tap = self.config.nature.tap.clone();
+        pull(&world.clock, connected, &host, target, receipt, tap.as_ref(), |head| self.asked(asked, head)).await
     }
 }
 
 /// One connection, from which a receipt goes on; what comes is received even when it breaks. `heard` is told of the head of
-/// the answer, or that there was none.
+/// the answer, or that there was none. The file is three packets to a tap: the request, the head of the answer, and all that
+/// comes after the first piece of it.
 pub(crate) async fn pull(
     clock: &Clock,
     connected: impl Future<Output = Result<Stream, String>>,
     host: &str,
     target: &str,
     receipt: &mut Receipt,
+    tap: Option<&Arc<Tap>>,
     heard: impl FnOnce(Option<&Response>),
 ) -> Result<(), String> {
     let mut request = Request::new("GET", target);
@@ -76,8 +81,11 @@ pub(crate) async fn pull(
         request = request.header("Range", format!("bytes={}-", receipt.len()));
     }
     let begun = async {
-        let mut connection = Connection::open(connected.await?).await.map_err(|error| error.to_string())?;
+        let stream = connected.await?;
+        tap::pass(tap, false, || "GET of the file".to_owned())?;
+        let mut connection = Connection::open(stream).await.map_err(|error| error.to_string())?;
         let head = connection.begin(host, request).await.map_err(|error| error.to_string())?;
+        tap::pass(tap, false, || format!("answer {} to GET of the file", head.status))?;
         Ok::<_, String>((connection, head))
     };
     let begun = clock.until(clock.now().after(PATIENCE), begun).await;
@@ -89,14 +97,20 @@ pub(crate) async fn pull(
         206 if starts_at(&head, receipt.len()) => {}
         status => return Err(format!("the download was answered with {status}")),
     }
-    loop {
+    for piece in 0_u64.. {
         match clock.until(clock.now().after(PATIENCE), connection.chunk()).await {
-            Some(Ok(Some(chunk))) => receipt.push(&chunk),
+            Some(Ok(Some(chunk))) => {
+                if piece == 1 {
+                    tap::pass(tap, false, || "the rest of the file".to_owned())?;
+                }
+                receipt.push(&chunk);
+            }
             Some(Ok(None)) => return Ok(()),
             Some(Err(error)) => return Err(error.to_string()),
             None => return Err("the download stood still".into()),
         }
     }
+    Ok(())
 }
 
 /// Whether a device may and can install an artifact that it received: its payload, and what it brings. The device runs

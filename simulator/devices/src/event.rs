@@ -106,6 +106,10 @@ pub enum DeviceEvent {
         /// The update could be neither finished nor undone; the artifact's name carries `_INCONSISTENT`.
         inconsistent: bool,
     },
+    /// What it is was saved.
+    Saved,
+    /// It was flashed with what was saved; it boots next.
+    Restored,
     /// It sent its inventory.
     InventorySent {
         /// The answer's status code.

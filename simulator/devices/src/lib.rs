@@ -18,6 +18,7 @@ pub mod mqtt;
 mod request;
 mod shelf;
 mod simulated;
+mod tap;
 
 pub use agent::run_device;
 pub use body::{Body, BodyCall, Boot, Cause, Health};
@@ -32,3 +33,4 @@ pub use machine::INCONSISTENT;
 pub use request::{CLIENT_VERSION, auth_request, identify};
 pub use shelf::Shelf;
 pub use simulated::SimulatedBody;
+pub use tap::{Tap, Tapped};

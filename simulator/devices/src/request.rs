@@ -68,6 +68,11 @@ pub(crate) fn next_v1(config: &DeviceConfig, artifact: &str, provides: &BTreeMap
     Request::new("POST", NEXT_V1).body("application/json", body.to_string())
 }
 
+/// Whether it asks for an update.
+pub(crate) fn is_poll(request: &Request) -> bool {
+    request.target == NEXT_V2 || request.target == NEXT_V1
+}
+
 fn offered(config: &DeviceConfig, artifact: &str, provides: &BTreeMap<String, String>) -> Map<String, Value> {
     let mut map: Map<String, Value> = provides.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     map.insert("device_type".into(), json!(config.device_type));

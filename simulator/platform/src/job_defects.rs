@@ -27,6 +27,10 @@ catalogue! {
         "A failed execution is queued again for ever.";
     DefectId::Jobs(jobs::Defect::TimeoutForgotten), "job-timeout-forgotten" "A10" rollout:
         "Executions whose time is over stay in progress.";
+    DefectId::Jobs(jobs::Defect::BegunForgotten), "job-begun-forgotten" "A10" updated:
+        "A device that asks again for the job that it has begun, since it heard no answer, is not given it.";
+    DefectId::Jobs(jobs::Defect::BegunAgainFails), "job-begun-again-fails" "A10" updated:
+        "A device that asks again for the job that it has begun, since it heard no answer, is kept as having failed.";
     DefectId::ThingsInEveryRegion, "things-in-every-region" "A3" residency:
         "A thing that is made in one region is written into all of them.";
     DefectId::ShadowsInOneRegion, "shadows-in-one-region" "A3" residency:

@@ -105,3 +105,88 @@ fn calls_that_nobody_makes_cannot_fail() {
     let (code, said, _) = run("alone", ORGANISED, alone);
     assert_eq!(code, 4, "{said}");
 }
+
+/// Runs steps on a few devices of one customer; exit code, what was said, the journal.
+fn updated(name: &str, devices: &str, steps: &str) -> (i32, String, String) {
+    let folder = Folder::new(&format!("sweep-{name}"));
+    let text = format!(
+        "scenario: {name}
+budget: 1h
+platform:
+  tenants:
+    acme: {{ admin: ada@acme.test }}
+artifacts:
+  v2: {{ version: \"2.0\", size: 16 KiB }}
+devices:
+  vans: {{ tenant: acme, {devices}, runs: \"1.0\" }}
+steps:
+  - enroll: {{ devices: [vans] }}
+{steps}
+"
+    );
+    std::fs::write(folder.join("one.yaml"), text).unwrap();
+    let said = fleetproof_in(folder.path(), &["run", "one.yaml", "--seed", "1", "--report", "out"]);
+    let journal = std::fs::read_to_string(folder.join("out/run.jsonl")).unwrap_or_default();
+    (said.code.unwrap(), said.err, journal)
+}
+
+/// A sweep over the connections of all of them.
+fn cut(points: &str, more: &str, expect: &str) -> String {
+    format!(
+        "  - sweep:
+      interrupt: {{ connection: {{ devices: [vans] }} }}
+      points: {points}
+      steps:
+        - deploy: {{ artifact: v2, devices: [vans], name: update }}{more}
+      expect: {{ within: 3m, {expect} }}"
+    )
+}
+
+const UPDATED: &str = "updated: { devices: [vans], version: \"2.0\" }";
+
+#[test]
+fn connections_are_cut_at_drawn_packets_and_devices_are_what_they_were_afterwards() {
+    for (name, speaks, draws) in [("cut-mender", "mender", 6), ("cut-mqtt", "mqtt", 9)] {
+        // The name is free again, and so are the devices: they have the old version.
+        let after = format!(
+            "\n  - deploy: {{ artifact: v2, devices: [vans], name: later }}\n  - expect: {{ within: 3m, {UPDATED} }}"
+        );
+        let steps = cut(&format!("drawn\n      draws: {draws}"), "", UPDATED) + &after;
+        let once = || updated(name, &format!("simulated: 4, speaks: {speaks}"), &steps);
+        let ((code, said, first), (_, _, second)) = (once(), once());
+        assert_eq!(code, 0, "{said}");
+        assert!(first == second, "the same seed gives the same journal");
+        assert!(first.contains("round 0: nothing is interrupted: the control"));
+        let rounds = draws / 3;
+        assert_eq!(first.matches("` is left alone; `").count(), rounds, "one of four is left alone");
+        assert_eq!(first.matches("3 of 3 connections ended there").count(), rounds);
+        assert!(first.contains(&format!("{draws} points in {rounds} rounds, and a round that was left alone")));
+        assert_eq!(first.matches("\"restored\"").count(), 4 * (1 + rounds), "after each round");
+        let judged = first.lines().filter(|line| line.contains("\"judged\"")).count();
+        assert_eq!(judged, 2 + rounds);
+        assert!(first.contains("update-r0") || speaks == "mender", "a job has a name of its own in each round");
+    }
+}
+
+#[test]
+fn one_device_takes_one_point_after_the_other() {
+    let steps = cut("every", "", UPDATED);
+    let (code, said, journal) = updated("cut-one", "simulated: 1, speaks: mender", &steps);
+    assert_eq!(code, 0, "{said}");
+    assert!(!journal.contains("is left alone;"), "the control is a round of its own");
+    let points = journal.matches("1 of 1 connections ended there").count();
+    assert!(points >= 18 && journal.contains(&format!("{points} points in {points} rounds")), "{points}");
+    for packet in ["POST …/next", "answer 200 to POST …/next", "GET of the file", "answer 204 to PUT …/status"] {
+        assert!(journal.contains(&format!(", {packet}\"")), "{packet}");
+    }
+}
+
+#[test]
+fn a_device_that_is_left_alone_must_end_updated() {
+    let abort = "\n        - abort: { deployment: update }";
+    let steps = cut("every", abort, "reported: { devices: [vans] }");
+    let (code, said, journal) = updated("cut-control", "simulated: 2, speaks: mender", &steps);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("which was left alone, did not end updated"), "{said}");
+    assert!(!journal.contains("round 1 of"), "it is over");
+}

@@ -11,11 +11,13 @@ use fleetproof_dialects::aws::jobs;
 use fleetproof_dialects::mender::updates::{ArtifactSpec, Image, Target};
 use fleetproof_journal::What;
 use fleetproof_language::{Deploy, Located, Protocol, Target as Continuous};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Uploads the artifact where it is not yet, and asks for the deployment.
-pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> {
+/// Uploads the artifact where it is not yet, and asks for the deployment. Each `round` has one of its own.
+pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>, round: Option<u32>) -> Result<Ending> {
+    let name = &*named(&step.name, round);
     let devices = run.devices(&step.devices);
     let spec = artifact(run, &step.artifact)?;
     let version = spec.image.version.clone();
@@ -39,17 +41,18 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
             let id = run.mender.upload(&admin, &spec).await?;
             run.uploaded.insert(place, id);
         }
+        run.taps.open(&members);
         let asked = run.shared.now();
         let made = if whose.speaks == Protocol::Mqtt {
             let file = run.uploaded.get(&(tenant.clone(), step.artifact.value.clone())).unwrap_or_default();
-            job::make(run, step, &by, &members, group.as_deref(), (&file, &version), &rules).await?
+            job::make(run, (step, name), &by, &members, group.as_deref(), (&file, &version), &rules).await?
         } else {
             let target = match &group {
-                _ if is_continuous => Target::Filter(pace::search(run, &by, &step.name, &members).await?),
+                _ if is_continuous => Target::Filter(pace::search(run, &by, name, &members).await?),
                 Some(group) => Target::Group(group.clone()),
                 None => Target::Devices(members.iter().map(|device| known(run, *device)).collect::<Result<_>>()?),
             };
-            run.mender.deploy(&by, &step.name, &spec.name, &target, &body).await
+            run.mender.deploy(&by, name, &spec.name, &target, &body).await
         };
         let result = match made {
             Ok(id) => {
@@ -62,7 +65,7 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
             }
             Err(error) => {
                 let mut no = refusals::read(error)?;
-                if is_listed(run, step, &whose).await? {
+                if is_listed(run, name, &whose).await? {
                     no.done_anyway = Some("the deployment is listed".to_owned());
                 }
                 Err(no)
@@ -89,6 +92,17 @@ pub(crate) async fn deploy(run: &Run, step: &Located<Deploy>) -> Result<Ending> 
     Ok(judge(&step.outcome, &parts, "deployments made"))
 }
 
+/// What a deployment is called on the platform: as in the file, and in rounds with the round's number, since a platform may take
+/// no name twice.
+fn named(name: &str, round: Option<u32>) -> Cow<'_, str> {
+    let Some(round) = round else { return name.into() };
+    let (end, kept) = (format!("-r{round}"), name.len().min(LONGEST));
+    format!("{}{end}", &name[..kept.min(LONGEST - end.len())]).into()
+}
+
+/// Characters of a name that every platform takes: of the id of a job.
+const LONGEST: usize = 64;
+
 /// Whether the platform has let a device in.
 fn is_in(run: &Run, whose: &Whose, device: u32) -> bool {
     match whose.speaks {
@@ -98,13 +112,13 @@ fn is_in(run: &Run, whose: &Whose, device: u32) -> bool {
 }
 
 /// Whether the tenant's admin finds the deployment that was refused.
-async fn is_listed(run: &Run, step: &Deploy, whose: &Whose) -> Result<bool> {
+async fn is_listed(run: &Run, name: &str, whose: &Whose) -> Result<bool> {
     let admin = run.people.admin(&whose.tenant).await?;
     if whose.speaks == Protocol::Mqtt {
         let place = run.things.place(run, &whose.tenant).await?;
-        return Ok(jobs::is_there(&run.mender, &admin, &place, &step.name).await?);
+        return Ok(jobs::is_there(&run.mender, &admin, &place, name).await?);
     }
-    Ok(run.mender.deployments(&admin).await?.iter().any(|row| row.name == step.name.value))
+    Ok(run.mender.deployments(&admin).await?.iter().any(|row| row.name == name))
 }
 
 /// The file behind an artifact of the scenario: named as declared there, so that reports can speak of it.

@@ -11,10 +11,10 @@ use fleetproof_language::{Deploy, RetryOn, Target};
 /// µs.
 const MINUTE: u64 = 60_000_000;
 
-/// Makes the job: its id is the deployment's name. The platform's no is the inner error.
+/// Makes the job: its id is `name`, what the deployment is called there. The platform's no is the inner error.
 pub(super) async fn make(
     run: &Run,
-    step: &Deploy,
+    (step, name): (&Deploy, &str),
     by: &Session,
     members: &[u32],
     group: Option<&str>,
@@ -23,7 +23,7 @@ pub(super) async fn make(
 ) -> Result<std::result::Result<String, DialectError>> {
     let tenant = run.tenant_of(members.first().copied().unwrap_or_default());
     let (admin, place) = (run.people.admin(&tenant).await?, run.things.place(run, &tenant).await?);
-    let id = step.name.value.clone();
+    let id = name.to_owned();
     let link = run.mender.download_link(&admin, artifact).await?;
     let bytes = link.uri.split('?').next().unwrap_or_default().to_owned();
     let names: Vec<String> = members.iter().map(|device| run.name_of(*device)).collect();

@@ -55,7 +55,7 @@ pub(crate) async fn carry_out(run: &Run, step: &Located<Step>, gaps: &Gaps<'_>) 
         Step::RemoveUser(step) => people::remove_user(run, step).await,
         Step::Switch(step) => people::switch(run, step).await,
         Step::Upload(step) => upload::upload(run, step).await,
-        Step::Deploy(step) => deploy::deploy(run, step).await,
+        Step::Deploy(step) => deploy::deploy(run, step, gaps.round).await,
         Step::Abort(step) => abort::abort(run, step).await,
         Step::Pause(step) => pace::pause(run, step).await,
         Step::Continue(step) => pace::go_on(run, step).await,

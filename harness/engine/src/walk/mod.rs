@@ -1,6 +1,7 @@
 //! The steps of a scenario in their order: one after another, in rounds, side by side, or while something else is going on; and, in
-//! `sweep.rs`, again for each point at which they can be interrupted.
+//! `sweep.rs` and `connections.rs`, again for each point at which they can be interrupted.
 
+mod connections;
 mod sweep;
 
 use crate::background::{self, Background};
@@ -119,6 +120,9 @@ impl<'r> Walk<'r> {
         let (ending, rest) = match &step.value {
             Step::Parallel(it) => self.parallel(it, &number, list).await,
             Step::Repeat(it) => self.repeat(it, &number, list).await,
+            Step::Sweep(it) if it.interrupt.component().is_none() => {
+                Box::pin(self.sweep_connections(it, &number, list)).await
+            }
             Step::Sweep(it) => self.sweep(it, &number, list).await,
             Step::Use(it) => self.inner(&it.steps, &number, list).await,
             Step::While(it) => self.while_on(it, &number, list).await,

@@ -5,7 +5,7 @@ use crate::outcome::Ending;
 use crate::run::{Result, Run, Stop};
 use crate::steps::tenants;
 use fleetproof_journal::{Verdict, What};
-use fleetproof_language::{ByTenants, Located, Outcome, Points, Step, Sweep};
+use fleetproof_language::{ByTenants, Component, Located, Outcome, Points, Step, Sweep};
 use fleetproof_stacks::FailingCall;
 use rand::seq::SliceRandom;
 use std::cell::Cell;
@@ -86,7 +86,7 @@ impl Walk<'_> {
         (ended, rest, met)
     }
 
-    fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         self.run.shared.emit("engine", None, What::Note { text: text.to_owned() });
     }
 }
@@ -105,7 +105,7 @@ fn points(run: &Run, it: &Sweep) -> impl Iterator<Item = FailingCall> {
     let mut all: Vec<(usize, FailingCall)> = FailingCall::all().into_iter().enumerate().collect();
     if it.points.value == Points::Drawn {
         let draws = it.draws.as_ref().map_or(all.len(), |draws| draws.value as usize);
-        let word = it.interrupt.component().word();
+        let word = it.interrupt.component().map_or("", Component::word);
         let mut stream = run.world.seeds.child("sweeps").child(it.interrupt.kind()).stream(word);
         all.shuffle(&mut stream);
         all.truncate(draws);

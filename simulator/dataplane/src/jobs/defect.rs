@@ -27,11 +27,15 @@ pub enum Defect {
     NextPushedAgain,
     /// A client token of any length is taken and reflected.
     TokenUnbounded,
+    /// What a thing has begun it is not given again.
+    BegunForgotten,
+    /// A thing that asks again for what it has begun, since it heard no answer, has failed at it.
+    BegunAgainFails,
 }
 
 impl Defect {
     /// All of them: the value, its name, and what goes wrong in one sentence.
-    pub const ALL: [(Self, &'static str, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str, &'static str); 14] = [
         (Self::TerminalRewritable, "job-terminal-rewritable", "A device can overwrite what its execution ended with."),
         (Self::ExpectedVersionIgnored, "job-version-ignored", "An update is made whatever version it expected."),
         (Self::ThingFromPayload, "job-thing-from-payload", "The payload says whose executions are handed out."),
@@ -44,6 +48,8 @@ impl Defect {
         (Self::TimeoutForgotten, "job-timeout-forgotten", "Executions whose time is over stay in progress."),
         (Self::NextPushedAgain, "job-next-again", "The next job is pushed again at every update."),
         (Self::TokenUnbounded, "job-token-unbounded", "A client token of any length is taken."),
+        (Self::BegunForgotten, "job-begun-forgotten", "A thing that asks again is not given what it has begun."),
+        (Self::BegunAgainFails, "job-begun-again-fails", "A thing that asks again has failed at what it has begun."),
     ];
 
     /// The one of this name.

@@ -370,8 +370,27 @@ impl<'a> Work<'a> {
         {
             let begun = row.change(&self.desk.moment(), job, Status::InProgress, details.as_ref(), step)?;
             self.put(at, begun);
+        } else if let Some(told) = self.begun_again(at)? {
+            return Ok(told);
         }
         Ok(self.told(at, true))
+    }
+
+    /// What is wrongly made of an execution that its thing asks for again.
+    fn begun_again(&mut self, at: usize) -> Result<Option<Map<String, Value>>, JobError> {
+        match self.desk.defect {
+            Some(Defect::BegunForgotten) => Ok(Some(Map::new())),
+            Some(Defect::BegunAgainFails) => {
+                if let Some(row) = self.rows.get(at)
+                    && let Some(job) = self.desk.job_of(row)
+                {
+                    let failed = row.change(&self.desk.moment(), job, Status::Failed, None, None)?;
+                    self.put(at, failed);
+                }
+                Ok(Some(Map::new()))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn describe(&self, which: &JobRef, fields: &Fields<'_>) -> Result<Map<String, Value>, JobError> {

@@ -365,7 +365,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
             tokio::select! {
                 biased;
                 order = self.orders.recv(), if self.is_commanded => {
-                    let is_called = matches!(order, Some(Order::Knock));
+                    let is_called = matches!(order, Some(Order::Knock | Order::Restore));
                     self.ordered(order).await?;
                     if is_called {
                         return Ok(());
@@ -394,12 +394,34 @@ impl<B: Body, W: Witness> Thing<B, W> {
             Some(Order::Reconnect) => Box::pin(self.reconnect()).await,
             Some(Order::Errand(errand)) => Box::pin(self.send_on(*errand)).await,
             None => self.is_commanded = false,
+            Some(Order::Save) => {
+                if self.body.save() {
+                    self.saw(DeviceEvent::Saved);
+                }
+            }
+            Some(Order::Restore) => Box::pin(self.restore()).await?,
             Some(Order::Retire) => {
                 Box::pin(self.retire()).await;
                 return Err(End::Retired);
             }
         }
         Ok(())
+    }
+
+    /// Is flashed with what was saved, and begins as that. Where it belongs stays, and no number is given twice.
+    async fn restore(&mut self) -> Result<(), End> {
+        if !self.body.restore() {
+            return Ok(());
+        }
+        self.leave().await;
+        self.saw(DeviceEvent::Restored);
+        let record = Kept::read(self.body.record(), &self.config.version).record;
+        if self.body.keep(Kept::write(self.whereabouts.home(), &self.numbering, &record)).is_err() {
+            self.is_down = true;
+            return Ok(());
+        }
+        self.payload = Bytes::new();
+        Box::pin(self.start(self.config.plan.boot_time)).await
     }
 
     /// Shows its identity a last time, so that it is known whether it is still taken; then it is over.

@@ -141,6 +141,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
         let (net, has_network, tls) = (self.world.net.clone(), self.body.has_network(), self.config.tls.clone());
         let (name, endpoint) = (self.config.name.clone(), self.whereabouts.endpoint().clone());
         let (connect, version) = (self.introduction(), self.config.plan.speaks);
+        let tap = self.config.nature.tap.clone();
         let to = self.config.plan.dials.clone().unwrap_or_else(|| endpoint.clone());
         async move {
             if !has_network {
@@ -150,7 +151,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
             if let Some(tls) = tls {
                 stream = tls.connect(stream, &endpoint).await.map_err(|error| error.to_string())?;
             }
-            let mut line = Line::new(stream, endpoint, version);
+            let mut line = Line::new(stream, endpoint, version, tap);
             line.push(&Packet::Connect(Box::new(connect)))?;
             line.flush().await?;
             match line.next().await? {

@@ -1,5 +1,7 @@
 //! A connection of a thing: packets in and out of a stream. While nothing is under way it holds no buffer.
 
+use super::tapped;
+use crate::tap::{CUT, Tap};
 use bytes::{Buf, BytesMut};
 use fleetproof_wire::mqtt::Codec;
 use fleetproof_wire::mqtt::packet::{Ack, Packet, Version};
@@ -7,6 +9,7 @@ use fleetproof_world::{Name, Stream};
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -26,12 +29,15 @@ pub(crate) struct Line {
     /// Bytes that are not written yet.
     outbox: BytesMut,
     needs_flush: bool,
+    tap: Option<Arc<Tap>>,
+    /// It ends once what is written down has gone out: the network takes nothing after that.
+    is_cut: bool,
 }
 
 impl Line {
-    pub fn new(stream: Stream, endpoint: Name, version: Version) -> Self {
-        let codec = Codec::client(version, LARGEST);
-        Self { endpoint, stream, codec, inbox: BytesMut::new(), outbox: BytesMut::new(), needs_flush: false }
+    pub fn new(stream: Stream, endpoint: Name, version: Version, tap: Option<Arc<Tap>>) -> Self {
+        let (codec, inbox, outbox) = (Codec::client(version, LARGEST), BytesMut::new(), BytesMut::new());
+        Self { endpoint, stream, codec, inbox, outbox, needs_flush: false, tap, is_cut: false }
     }
 
     /// The server takes no packet of more than so many bytes.
@@ -41,7 +47,11 @@ impl Line {
 
     /// The next packet. Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Packet, String> {
-        poll_fn(|cx| self.poll_next(cx)).await
+        let packet = poll_fn(|cx| self.poll_next(cx)).await?;
+        match &self.tap {
+            Some(tap) if self.is_cut || !tapped::passes(tap, &packet, false) => Err(CUT.to_owned()),
+            _ => Ok(packet),
+        }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Packet, String>> {
@@ -73,12 +83,18 @@ impl Line {
 
     /// Writes a packet down. It goes out with [`flush`](Self::flush).
     pub fn push(&mut self, packet: &Packet) -> Result<(), String> {
+        if let Some(tap) = &self.tap {
+            self.is_cut |= !tapped::passes(tap, packet, true);
+            if self.is_cut {
+                return Ok(());
+            }
+        }
         self.codec.encode(packet, &mut self.outbox).map(drop).map_err(|fault| fault.to_string())
     }
 
     /// Whether anything is written down that has not gone out.
     pub fn is_full(&self) -> bool {
-        self.needs_flush || !self.outbox.is_empty()
+        self.needs_flush || self.is_cut || !self.outbox.is_empty()
     }
 
     /// Sends what is written down. When the future is dropped the rest goes out with the next flush.
@@ -99,6 +115,9 @@ impl Line {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.needs_flush = false;
         }
+        if self.is_cut {
+            return Poll::Ready(Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, CUT)));
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -116,7 +135,7 @@ mod tests {
             let world = World::simulated(1);
             let mut incoming = world.net.listen("server").await.unwrap();
             let mut line =
-                Line::new(world.net.connect("device", "server").await.unwrap(), "server".into(), Version::V311);
+                Line::new(world.net.connect("device", "server").await.unwrap(), "server".into(), Version::V311, None);
             let (mut server, _) = incoming.recv().await.unwrap();
             let mut packets = vec![Packet::PubAck(Ack::of(7)), Packet::PingResp];
             packets.push(Packet::Publish(Publish::new("t", vec![1; 5_000], Qos::AtMostOnce)));

@@ -18,6 +18,7 @@ mod publishes;
 mod pump;
 mod record;
 mod talk;
+mod tapped;
 mod topic;
 mod update;
 mod whereabouts;

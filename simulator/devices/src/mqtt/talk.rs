@@ -140,6 +140,9 @@ impl<B: Body, W: Witness> Thing<B, W> {
     }
 
     fn finish_job(&mut self, id: &str) {
+        if let Some(tap) = &self.config.nature.tap {
+            tap.finishes();
+        }
         let version = self.body.running().to_owned();
         self.saw(DeviceEvent::Finished { deployment: id.to_owned(), success: false, version, inconsistent: false });
     }
@@ -243,6 +246,9 @@ impl<B: Body, W: Witness> Thing<B, W> {
                 None => return,
                 Some((true, said)) => {
                     self.shadow_version = said.get("version").and_then(Value::as_u64);
+                    if let Some(tap) = &self.config.nature.tap {
+                        tap.told();
+                    }
                     return self.saw(DeviceEvent::InventorySent { status: 200, version });
                 }
                 Some((false, said)) if status_of(&said) == 409 => {

@@ -72,6 +72,9 @@ impl<B: Body, W: Witness> Thing<B, W> {
             }
             Effect::Finish { deployment, success, inconsistent } => {
                 let version = self.body.running().to_owned();
+                if let Some(tap) = &self.config.nature.tap {
+                    tap.finishes();
+                }
                 self.saw(DeviceEvent::Finished { deployment, success, version, inconsistent });
                 return Ok(None);
             }
@@ -225,6 +228,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
     async fn pull_beside(&mut self, url: String, mut receipt: Receipt) -> (Receipt, Result<(), String>) {
         let (world, name, tls) = (self.world.clone(), self.config.name.clone(), self.config.tls.clone());
         let (storage, has_network) = (self.config.plan.storage.clone(), self.body.has_network());
+        let tap = self.config.nature.tap.clone();
         let mut pulling: Pulling = Box::pin(async move {
             let (host, target) = split_uri(&url);
             let Some(host) = host else { return (receipt, Err(format!("`{url}` names no host"))) };
@@ -240,7 +244,7 @@ impl<B: Body, W: Witness> Thing<B, W> {
                     None => Ok(stream),
                 }
             };
-            let pulled = pull(&world.clock, connected, host, target, &mut receipt, |_| {}).await;
+            let pulled = pull(&world.clock, connected, host, target, &mut receipt, tap.as_ref(), |_| {}).await;
             (receipt, pulled)
         });
         loop {

@@ -47,7 +47,7 @@ pub(super) const fn operations(length: u64) -> u64 {
 
 /// One of the places an image can boot from: a shared image, and what is written of it. Only a torn
 /// row is bytes of its own.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     image: Bytes,
     /// Rows written whole, from the first.

@@ -26,6 +26,15 @@ pub struct SimulatedBody {
     record: Vec<u8>,
     power: Power,
     running: Running,
+    saved: Option<Box<Saved>>,
+}
+
+/// A copy of what boots, and of the record.
+#[derive(Clone, Debug)]
+struct Saved {
+    slots: [Slot; 2],
+    settings: Settings,
+    record: Vec<u8>,
 }
 
 /// What the bootloader goes by.
@@ -101,6 +110,7 @@ impl SimulatedBody {
             record: Vec::new(),
             power: Power::default(),
             running: Running { slot: 0, version: version.to_owned(), misbehaves: Misbehaves::Not },
+            saved: None,
         }
     }
 
@@ -240,5 +250,17 @@ impl Body for SimulatedBody {
         self.power.spend(operations(record.len() as u64)).map_err(|_| Cause::PowerLost)?;
         self.record = record;
         Ok(())
+    }
+
+    fn save(&mut self) -> bool {
+        let (slots, settings, record) = (self.slots.clone(), self.settings, self.record.clone());
+        self.saved = Some(Box::new(Saved { slots, settings, record }));
+        true
+    }
+
+    fn restore(&mut self) -> bool {
+        let Some(saved) = self.saved.as_deref().cloned() else { return false };
+        Saved { slots: self.slots, settings: self.settings, record: self.record } = saved;
+        true
     }
 }

@@ -158,3 +158,27 @@ fn next_pushed_again() {
     });
     assert_eq!(seen, (0, 1));
 }
+
+#[test]
+fn begun_forgotten() {
+    let seen = both(Defect::BegunForgotten, |defect| {
+        let mut owner = owner(defect, json!({}));
+        let first = read(&owner.send("start-next", json!({})).replies[0])["execution"]["jobId"].clone();
+        let again = read(&owner.send("start-next", json!({})).replies[0])["execution"]["jobId"].clone();
+        (first, again, owner.row("a", 1).status)
+    });
+    let begun = |again| (json!("a"), again, Status::InProgress);
+    assert_eq!(seen, (begun(json!("a")), begun(Value::Null)));
+}
+
+#[test]
+fn begun_again_fails() {
+    let seen = both(Defect::BegunAgainFails, |defect| {
+        let mut owner = owner(defect, json!({}));
+        owner.send("start-next", json!({}));
+        let begun = owner.row("a", 1).status;
+        owner.send("start-next", json!({}));
+        (begun, owner.row("a", 1).status)
+    });
+    assert_eq!(seen, ((Status::InProgress, Status::InProgress), (Status::InProgress, Status::Failed)));
+}
