@@ -198,11 +198,7 @@ claims! {
             /// Tenants, and `provider`.
             between: Vec<Located<String>> = Shape::List(&Shape::Refers(Refers::TenantOrProvider), 2), Required("who is kept apart: `between: [acme, globex]`");
             /// Where it is tried.
-<<<<<<< HEAD
-            surfaces: Vec<Located<Surface>> = Shape::List(&Shape::Word(Surface::WORDS), 1), Otherwise("all; `mqtt` and `account` where devices speak `mqtt`, or there is a lobby");
-=======
-            surfaces: Vec<Located<Surface>> = Shape::List(&Shape::Word(Surface::WORDS), 1), Otherwise("all; `account` where devices speak `mqtt`, or there is a lobby; `lobby` where there is one");
->>>>>>> surface-lobby
+            surfaces: Vec<Located<Surface>> = Shape::List(&Shape::Word(Surface::WORDS), 1), Otherwise("all; `mqtt` and `account` where devices speak `mqtt`, or there is a lobby; `lobby` where there is one");
             /// Attempts that are left out.
             skip: Vec<Located<Skip>> = Shape::List(&Shape::Block(Skip::BLOCK), 1), Otherwise("none");
         }
