@@ -206,7 +206,9 @@ impl Field {
     /// A name of the same form as `value` that nothing has.
     pub(super) fn nothing_like(&self, slot: &Slot, value: &str) -> String {
         if let Some((account, resource)) = value.rsplit_once('/').filter(|_| value.starts_with("arn:")) {
-            return format!("{account}/{}", self.nothing_like(slot, resource));
+            // A message that is too long is cut off: what never existed is as long, so that it ends at the same place.
+            let nothing = self.nothing_like(slot, resource);
+            return format!("{account}/{nothing:x<length$}", length = resource.len());
         }
         let is_id = value.len() >= 24 && value.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
         if !is_id {
