@@ -461,6 +461,30 @@ fn power_that_goes_while_it_moves_leaves_it_at_one_place_or_the_other() {
 }
 
 #[test]
+fn a_device_that_is_sent_elsewhere_while_it_fetches_gives_the_job_up_where_it_was() {
+    let bytes = image::write(&good("v2"), 5_000);
+    in_virtual_time(async |world, seen| {
+        let job = ScriptedJob::of("http://storage/fw", json!({ "version": "v2", "filesize": 5000 }));
+        let home = Endpoint::start(&world, "home", Script { job: Some(job), ..Script::default() }, &seen).await;
+        let _other = Endpoint::start(&world, "other", Script::default(), &seen).await;
+        serve_files(&world, "storage", BTreeMap::from([("/fw".into(), bytes)]), Duration::from_secs(20)).await;
+        let running = Running::start(&world, plan(), settled(), &seen);
+        running.run(10).await;
+        assert_eq!(running.saw(|event| matches!(event, DeviceEvent::DownloadStarted { .. })), 1);
+        // Its own endpoint, told once more, is no reason to stop.
+        home.say("lobby/hvac-7", r#"{"iotep":"home","config":"default config"}"#);
+        running.run(2).await;
+        home.say("lobby/hvac-7", r#"{"iotep":"other","config":"default config"}"#);
+        running.run(30).await;
+        let steps = running.steps();
+        let last = steps.last().map(String::as_str);
+        assert_eq!(last, Some(failed("aborted: 0x00000013", "the device is sent elsewhere").as_str()));
+        assert_eq!(ended(&running), (false, "v1".into()));
+        assert_eq!((running.count("home: disconnect"), running.count("other: connect clean")), (1, 1));
+    });
+}
+
+#[test]
 fn a_device_that_is_moved_in_the_middle_of_an_update_gives_it_up_and_goes() {
     let bytes = image::write(&good("v2"), 5_000);
     in_virtual_time(async |world, seen| {

@@ -3,6 +3,7 @@
 use super::agent::{End, Thing};
 use super::job::{JobOffer, Reason, told};
 use super::talk::Told;
+use super::whereabouts::Move;
 use crate::body::{Body, BodyCall, Cause};
 use crate::download::{look_into, pull};
 use crate::event::{DeviceEvent, Witness};
@@ -172,7 +173,9 @@ impl<B: Body, W: Witness> Thing<B, W> {
         let mut receipt = self.config.plan.shelf.receive(offer.shelf_id());
         let (wait, tries) = self.config.plan.retry;
         for tried in 1.. {
-            let (back, pulled) = self.pull_beside(offer.url.clone(), receipt).await;
+            let Some((back, pulled)) = self.pull_beside(offer.url.clone(), receipt).await else {
+                return Err((Reason::Cancelled, "the device is sent elsewhere".to_owned()));
+            };
             receipt = back;
             let Err(error) = pulled else { break };
             self.saw(DeviceEvent::Unreachable { error: error.clone() });
@@ -224,8 +227,9 @@ impl<B: Body, W: Witness> Thing<B, W> {
         self.guards(version).map_or(Ok(()), Err)
     }
 
-    /// One attempt to download, beside the connection. It does not borrow the thing, which goes on living.
-    async fn pull_beside(&mut self, url: String, mut receipt: Receipt) -> (Receipt, Result<(), String>) {
+    /// One attempt to download, beside the connection. It does not borrow the thing, which goes on living. `None`: the thing is
+    /// sent elsewhere meanwhile, and what is asked of it here ends with that.
+    async fn pull_beside(&mut self, url: String, mut receipt: Receipt) -> Option<(Receipt, Result<(), String>)> {
         let (world, name, tls) = (self.world.clone(), self.config.name.clone(), self.config.tls.clone());
         let (storage, has_network) = (self.config.plan.storage.clone(), self.body.has_network());
         let tap = self.config.nature.tap.clone();
@@ -250,10 +254,18 @@ impl<B: Body, W: Witness> Thing<B, W> {
         loop {
             tokio::select! {
                 biased;
-                done = &mut pulling => return done,
-                () = self.turn_once(), if self.line.is_some() => {}
+                done = &mut pulling => return Some(done),
+                () = self.turn_once(), if self.line.is_some() => if self.is_sent_away() {
+                    return None;
+                },
             }
         }
+    }
+
+    /// Whether the lobby's topic said that it belongs somewhere else.
+    fn is_sent_away(&self) -> bool {
+        let message = self.heard.lobby.as_deref().cloned();
+        message.is_some_and(|message| self.whereabouts.clone().told(message) != Move::Stay)
     }
 }
 
