@@ -126,6 +126,9 @@ fn scenario_for(defect: &str) -> String {
         "filters-off-by-one" => limited("filters", "9"),
         "topic-levels-off-by-one" => limited("topic_levels", "7"),
         "retained-off-by-one" => limited("retained", "20"),
+        "queued-off-by-one" => limited("queued", "20"),
+        "jobs-unheld" => limited("jobs", "5"),
+        "storage-off-by-one" => limited("storage", "128 KiB"),
         "session-expiry-unheld" => limited("session_expiry", "60s"),
         "client-limits-for-all" => limited("payload", "4 KiB")
             .replace("  - expect:", "  - configure: { tenant: globex, quotas: { payload: 8 KiB } }\n  - expect:"),
