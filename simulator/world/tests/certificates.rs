@@ -184,6 +184,21 @@ fn a_chain_leads_to_its_root_through_the_intermediate() {
 }
 
 #[test]
+fn an_intermediate_is_certified_once_a_day() {
+    const DAY: u64 = 86_400_000;
+    let factory = Authority::with_intermediate("root", "factory", &mut Seeds::new(3).stream("keys"));
+    let noon = NOW - NOW % DAY + DAY / 2;
+    let first = factory.certificate_der(noon).unwrap();
+    assert_eq!(factory.certificate_der(noon + 1).unwrap(), first);
+    let next = factory.certificate_der(noon + DAY).unwrap();
+    let (one, other) = (Certificate::read(&first).unwrap(), Certificate::read(&next).unwrap());
+    assert_ne!(one.serial(), other.serial());
+    assert_eq!(one.key_info(), other.key_info());
+    // Whoever comes back to a day has what was given out on it.
+    assert_eq!(factory.certificate_der(noon).unwrap(), first);
+}
+
+#[test]
 fn a_request_is_signed_for_the_key_that_made_it() {
     let device = Identity::self_signed(&Subject::named("ignored"), YEAR, &mut Seeds::new(4).stream("device")).unwrap();
     let wanted = Subject { organization: Some("Acme".to_owned()), ..Subject::named("hvac-7") };

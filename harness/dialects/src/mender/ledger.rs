@@ -4,7 +4,7 @@
 //! answer stands for a change depends on whether the thing was there, so the ledger remembers what it saw come and go.
 
 use super::session::{Session, Standing};
-use super::table::{AuditRule, Log, Row, Table};
+use super::table::{AuditRule, Log, Row};
 use super::{fill, text};
 use crate::answer::{Answer, Token};
 use crate::watch::AuditDue;
@@ -99,7 +99,7 @@ impl Ledger {
             return Vec::new();
         }
         let path = request.target.split('?').next().unwrap_or_default();
-        let parameters = Table::get().find(&request.method, path).map(|(_, found)| found).unwrap_or_default();
+        let parameters = row.parameters(path).unwrap_or_default();
         let asked = Asked {
             row,
             by,
@@ -414,6 +414,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::super::session::TenantRef;
+    use super::super::table::Table;
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -559,6 +559,27 @@ impl Mender {
         Ok(canonical(&Value::Object(seen)))
     }
 
+    /// How many deployments a tenant's list has, and the newest of them. A deployment can be neither removed nor renamed, so one
+    /// more shows in both, and what becomes of an older one shows where it is looked at.
+    ///
+    /// # Errors
+    /// As every verb.
+    pub async fn look_at_deployments(&self, by: &Session) -> Result<String> {
+        let newest = Call::new("Deployments V1 List Deployments").query("page", "1").query("per_page", "20");
+        let answer = self.call(by, newest).await?;
+        let told = |rows: &[Value]| {
+            let mut told: Vec<String> =
+                rows.iter().map(|row| format!("{} {}", text(row, "id"), text(row, "name"))).collect();
+            told.sort();
+            told.join("\n")
+        };
+        match (answer.header("x-total-count"), json(&answer)?) {
+            (Some(total), Value::Array(rows)) => Ok(format!("{total} in all\n{}", told(&rows))),
+            // Who does not say how many there are is asked for all.
+            _ => Ok(told(&self.deployments(by).await?.into_iter().map(|row| row.raw).collect::<Vec<_>>())),
+        }
+    }
+
     /// The audit log as its tenant reads it, without times: old entries stay, none is added by others.
     ///
     /// # Errors

@@ -149,6 +149,11 @@ impl Table {
 }
 
 impl Row {
+    /// The values of the path parameters by name (percent-decoded), where `path` (without query) is one of this operation.
+    pub(crate) fn parameters(&self, path: &str) -> Option<BTreeMap<String, String>> {
+        holes(&self.path, path).map(|_| parameters(&self.path, path))
+    }
+
     /// This row as a surface. `query`: the query parameters that the document declares.
     #[must_use]
     pub fn surface(&self, query: Vec<String>) -> Surface {

@@ -10,7 +10,6 @@ use fleetproof_dialects::aws::objects::{self as registered, Item, NOBODY};
 use fleetproof_dialects::aws::{guests as lodged, lobby};
 use fleetproof_dialects::mender::fill::{Fills, build};
 use fleetproof_dialects::mender::objects::{Have, Made, Thing, canonical};
-use fleetproof_dialects::mender::updates::DeploymentRow;
 use fleetproof_dialects::mender::users::UserRow;
 use fleetproof_dialects::mender::{Mender, Session};
 use serde_json::{Value, json};
@@ -366,7 +365,8 @@ impl Camp {
             gone(mender.remove_role(by, &role).await)?;
         }
         if knows("Deployments V1 List Deployments") {
-            for deployment in mender.deployments(by).await?.into_iter().filter(|d| stray(&d.name)) {
+            let live = mender.deployments(by).await?.into_iter().filter(|d| d.status != "finished");
+            for deployment in live.filter(|d| stray(&d.name)) {
                 gone(mender.abort(by, &deployment.id).await)?;
             }
         }
@@ -477,9 +477,8 @@ impl Camp {
             }
             Kind::Role | Kind::PermissionSet => drop(seen.insert("roles", told(mender.roles(by).await, sorted)?)),
             Kind::Deployment => {
-                let row = |deployment: &DeploymentRow| format!("{} {}", deployment.id, deployment.name);
-                let all = mender.deployments(by).await;
-                seen.insert("deployments", told(all, |all| sorted(all.iter().map(row).collect()))?);
+                let listed = mender.look_at_deployments(by).await;
+                seen.insert("deployments", told(listed, |listed| json!(listed.lines().collect::<Vec<_>>()))?);
             }
             Kind::Tenant | Kind::Limit => {
                 seen.insert("limits", told(mender.look_at_limits(by).await, |limits| json!(limits))?);

@@ -159,8 +159,9 @@ async fn listed(app: &Platform, user: &User, params: &Params, page: &Page) -> An
     let oldest_first = params.choice("sort", &["asc", "desc"])? == Some("asc");
     let mut tx = app.begin().await?;
     rollout::settle(app, &mut tx, &user.tenant).await?;
-    let sql = "select * from deployments where tenant_id = $1 and ($2 = '' or status = $2) \
-               order by created_at desc, id desc";
+    // What decides which are on the page is read of all of them, the rest of those that are.
+    let sql = "select id, name, artifact_name, created_at from deployments \
+               where tenant_id = $1 and ($2 = '' or status = $2) order by created_at desc, id desc";
     let mut rows = Vec::new();
     if kind != Some("configuration") {
         for row in tx.query(sql, args![&user.tenant, status]).await? {
@@ -175,6 +176,7 @@ async fn listed(app: &Platform, user: &User, params: &Params, page: &Page) -> An
     let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let mut deployments = Vec::new();
     for row in page.cut(rows) {
+        let row = find(&mut tx, &user.tenant, &row.text("id")?).await?;
         deployments.push(Deployment::read(&mut tx, &row).await?);
     }
     app.commit(tx).await?;

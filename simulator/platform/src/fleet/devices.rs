@@ -128,7 +128,8 @@ pub(super) fn unknown() -> Refusal {
     Refusal::not_found("device not found")
 }
 
-/// The devices with `status` (any when absent) and among `ids` (any when empty), first come first.
+/// The devices with `status` (any when absent) and among `ids` (any when empty), first come first: as much of them as decides
+/// which are on a page.
 async fn select(
     app: &Platform,
     tx: &mut Transaction,
@@ -139,14 +140,14 @@ async fn select(
     let mut rows = Vec::new();
     if ids.is_empty() {
         let sql = if app.defect(DefectId::DeviceListForgetsTenant) && !statuses.is_empty() {
-            "select * from devices where $1 <> '' order by created_at, id"
+            "select id, status, group_name from devices where $1 <> '' order by created_at, id"
         } else {
-            "select * from devices where tenant_id = $1 order by created_at, id"
+            "select id, status, group_name from devices where tenant_id = $1 order by created_at, id"
         };
         rows = tx.query(sql, args![tenant]).await?;
     } else {
         for id in ids {
-            let sql = "select * from devices where tenant_id = $1 and id = $2 order by id";
+            let sql = "select id, status, group_name from devices where tenant_id = $1 and id = $2 order by id";
             rows.extend(tx.query(sql, args![tenant, *id]).await?);
         }
     }
@@ -173,7 +174,8 @@ async fn page_of<const N: i64>(tx: &mut Transaction, reach: &Reach, page: &Page<
     let total = i64::try_from(seen.len()).unwrap_or(i64::MAX);
     let mut devices = Vec::new();
     for row in page.cut(seen) {
-        devices.push(Device::read(tx, &row).await?);
+        let row = tx.first("select * from devices where id = $1 order by id", args![row.text("id")?]).await?;
+        devices.push(Device::read(tx, &row.ok_or_else(unknown)?).await?);
     }
     Ok(page.answer(&devices, total))
 }
@@ -194,7 +196,7 @@ async fn list(State(app): State<Platform>, user: Can<need::SeeDevices>, params: 
     let mut tx = app.begin().await?;
     let operator = params.pairs().iter().any(|(name, _)| name == "id[$ne]");
     let rows = if operator && app.defect(DefectId::OperatorForgetsTenant) {
-        tx.query("select * from devices order by created_at, id", &[]).await?
+        tx.query("select id, status, group_name from devices order by created_at, id", &[]).await?
     } else {
         select(&app, &mut tx, &user.tenant, &statuses, &params.all("id")).await?
     };

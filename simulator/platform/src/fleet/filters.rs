@@ -91,23 +91,30 @@ async fn search(
     let filter = Filter::new(search.filters)?;
     let reach = Reach::to_see(&user);
     let mut tx = app.begin().await?;
-    let mut found = if loose {
+    let rows = if loose {
         let sql = "select * from devices where in_inventory = 1 order by created_at, id";
         inventory::reached(tx.query(sql, &[]).await?, &reach)?
     } else if search.device_ids.is_empty() {
-        entries(&mut tx, &user.tenant, &reach).await?
+        inventory::rows(&mut tx, &user.tenant, &reach).await?
     } else {
         by_ids(&app, &mut tx, &user.tenant, &reach, &search.device_ids).await?
     };
     app.commit(tx).await?;
-    found.retain(|entry| filter.holds(&entry.id, &entry.attributes));
-    if let Some(text) = &search.text {
-        found.retain(|entry| has_text(entry, text));
-    }
-    sort(&mut found, &search.sort);
-    let total = found.len();
     let index = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-    let mut told: Vec<_> = found.into_iter().skip(index((page - 1).saturating_mul(size))).take(index(size)).collect();
+    let (before, most) = (index((page - 1).saturating_mul(size)), index(size));
+    let (mut told, total): (Vec<_>, _) = if filter.is_empty() && search.text.is_none() && search.sort.is_empty() {
+        let shown = rows.iter().skip(before).take(most).map(Entry::read);
+        (shown.collect::<Result<_, _>>()?, rows.len())
+    } else {
+        let mut found = entries(&rows)?;
+        found.retain(|entry| filter.holds(&entry.id, &entry.attributes));
+        if let Some(text) = &search.text {
+            found.retain(|entry| has_text(entry, text));
+        }
+        sort(&mut found, &search.sort);
+        let total = found.len();
+        (found.into_iter().skip(before).take(most).collect(), total)
+    };
     if !search.attributes.is_empty() {
         for entry in &mut told {
             let wanted =
@@ -127,7 +134,7 @@ async fn by_ids(
     tenant: &str,
     reach: &Reach,
     ids: &[String],
-) -> Result<Vec<Entry>, StoreError> {
+) -> Result<Vec<Row>, StoreError> {
     let sql = if app.defect(DefectId::InventorySearchForgetsTenant) {
         "select * from devices where $1 <> '' and id = $2 and in_inventory = 1 order by id"
     } else {
@@ -156,7 +163,7 @@ struct Filterable {
     responses((status = 200, description = "Attributes.", body = Vec<Filterable>)), security(("user" = [])))]
 async fn list_attributes(State(app): State<Platform>, user: Can<need::SeeDevices>) -> Answer<Json<Vec<Filterable>>> {
     let mut tx = app.begin().await?;
-    let all = entries(&mut tx, &user.tenant, &Reach::to_see(&user)).await?;
+    let all = entries(&inventory::rows(&mut tx, &user.tenant, &Reach::to_see(&user)).await?)?;
     app.commit(tx).await?;
     let mut counts = BTreeMap::new();
     for attribute in all.into_iter().flat_map(|entry| entry.attributes) {
@@ -327,7 +334,7 @@ async fn delete(State(app): State<Platform>, user: Can<need::SortDevices>, At(id
 async fn execute(State(app): State<Platform>, user: Can<need::SeeDevices>, At(id): At<String>, page: Page) -> Answer {
     let mut tx = app.begin().await?;
     let filter = Filter::new(find(&mut tx, &user.tenant, &id).await?.terms)?;
-    let mut found = entries(&mut tx, &user.tenant, &Reach::to_see(&user)).await?;
+    let mut found = entries(&inventory::rows(&mut tx, &user.tenant, &Reach::to_see(&user)).await?)?;
     app.commit(tx).await?;
     found.retain(|entry| filter.holds(&entry.id, &entry.attributes));
     let total = i64::try_from(found.len()).unwrap_or(i64::MAX);

@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fleetproof_world::rfc3339;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -51,20 +51,26 @@ impl Entry {
 }
 
 /// The devices in the tenant's inventory that the reader reaches, first come first.
-pub(super) async fn entries(tx: &mut Transaction, tenant: &str, reach: &Reach) -> Result<Vec<Entry>, StoreError> {
-    let sql = "select * from devices where tenant_id = $1 and in_inventory = 1 order by created_at, id";
+pub(super) async fn rows(tx: &mut Transaction, tenant: &str, reach: &Reach) -> Result<Vec<Row>, StoreError> {
+    let sql = "select id, status, group_name, identity, attributes, tags, created_at, updated_at from devices \
+               where tenant_id = $1 and in_inventory = 1 order by created_at, id";
     reached(tx.query(sql, args![tenant]).await?, reach)
 }
 
 /// Those among `rows` that the reader reaches.
-pub(super) fn reached(rows: Vec<Row>, reach: &Reach) -> Result<Vec<Entry>, StoreError> {
-    let mut entries = Vec::with_capacity(rows.len());
+pub(super) fn reached(rows: Vec<Row>, reach: &Reach) -> Result<Vec<Row>, StoreError> {
+    let mut reached = Vec::with_capacity(rows.len());
     for row in rows {
         if reach.holds(row.maybe_text("group_name")?.as_deref()) {
-            entries.push(Entry::read(&row)?);
+            reached.push(row);
         }
     }
-    Ok(entries)
+    Ok(reached)
+}
+
+/// All that is known of the devices in these rows.
+pub(super) fn entries(rows: &[Row]) -> Result<Vec<Entry>, StoreError> {
+    rows.iter().map(Entry::read).collect()
 }
 
 /// What to sort by.
@@ -128,14 +134,24 @@ async fn list(State(app): State<Platform>, user: Can<need::SeeDevices>, params: 
     let group = params.one("group");
     let filter = Filter::new(terms_of(&params))?;
     let mut tx = app.begin().await?;
-    let mut all = entries(&mut tx, &user.tenant, &Reach::to_see(&user)).await?;
+    let found = rows(&mut tx, &user.tenant, &Reach::to_see(&user)).await?;
     app.commit(tx).await?;
-    all.retain(|entry| {
-        let own = value_of(&entry.id, &entry.attributes, AttributeScope::System, "group");
-        has_group.is_none_or(|wanted| own.is_some() == (wanted == "true"))
-            && group.is_none_or(|group| own.as_ref().and_then(Value::as_str) == Some(group))
-            && filter.holds(&entry.id, &entry.attributes)
-    });
+    let mut chosen = Vec::with_capacity(found.len());
+    for row in found {
+        let own = row.maybe_text("group_name")?;
+        if has_group.is_none_or(|wanted| own.is_some() == (wanted == "true"))
+            && group.is_none_or(|group| own.as_deref() == Some(group))
+        {
+            chosen.push(row);
+        }
+    }
+    // Whoever neither filters nor sorts by what devices say has only those read that are shown.
+    if filter.is_empty() && params.one("sort").is_none() {
+        let total = i64::try_from(chosen.len()).unwrap_or(i64::MAX);
+        return Ok(page.answer(&entries(&page.cut(chosen))?, total));
+    }
+    let mut all = entries(&chosen)?;
+    all.retain(|entry| filter.holds(&entry.id, &entry.attributes));
     if let Some(by) = params.one("sort") {
         let (attribute, order) = by.split_once(':').unwrap_or((by, "asc"));
         let sorting =

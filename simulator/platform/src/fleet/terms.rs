@@ -76,6 +76,11 @@ impl Filter {
         checked.collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether it asks for nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a device with this id and these attributes meets every term.
     pub(super) fn holds(&self, id: &str, attributes: &[Attribute]) -> bool {
         self.0.iter().all(|(term, regex)| match value_of(id, attributes, term.scope, &term.attribute) {

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use fleetproof_world::rfc3339;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,6 +45,23 @@ impl Entry {
             object: row.json("object")?,
             change: row.maybe_text("change")?,
         })
+    }
+
+    /// What stands at a path of [`COLUMNS`]; empty where there is nothing.
+    fn at(&self, path: &[&str]) -> Cow<'_, str> {
+        let (root, steps) = match path {
+            ["time"] => return Cow::Borrowed(&self.time),
+            ["action"] => return Cow::Borrowed(&self.action),
+            ["change"] => return Cow::Borrowed(self.change.as_deref().unwrap_or_default()),
+            ["actor", first, rest @ ..] => (self.actor.get(*first), rest),
+            ["object", first, rest @ ..] => (self.object.get(*first), rest),
+            _ => (None, path),
+        };
+        match root.and_then(|root| steps.iter().try_fold(root, |at, step| at.get(step))) {
+            None | Some(Value::Null) => Cow::Borrowed(""),
+            Some(Value::String(text)) => Cow::Borrowed(text),
+            Some(other) => Cow::Owned(other.to_string()),
+        }
     }
 }
 
@@ -118,8 +136,12 @@ impl Search {
     }
 
     async fn entries(&self, tx: &mut Transaction, oldest: bool, most: i64, skip: i64) -> Answer<Vec<Entry>> {
-        const OLDEST: [&str; 3] = matching!("select *", "order by time, seq limit $10 offset $11");
-        const LATEST: [&str; 3] = matching!("select *", "order by time desc, seq desc limit $10 offset $11");
+        const OLDEST: [&str; 3] =
+            matching!("select actor, time, action, object, change", "order by time, seq limit $10 offset $11");
+        const LATEST: [&str; 3] = matching!(
+            "select actor, time, action, object, change",
+            "order by time desc, seq desc limit $10 offset $11"
+        );
         let sql = if oldest { OLDEST } else { LATEST }[self.whose as usize];
         let mut args = self.args.clone();
         args.extend([most.into(), skip.into()]);
@@ -217,16 +239,13 @@ fn table(entries: &[Entry], separator: &str, ignored: &[&str], quote: fn(&str) -
     let columns: Vec<_> = named.filter(|(name, _)| !ignored.contains(&name.as_str())).collect();
     let mut text = columns.iter().map(|(name, _)| cell(name)).collect::<Vec<_>>().join(",") + "\r\n";
     for entry in entries {
-        let whole = serde_json::to_value(entry).unwrap_or_default();
-        let cells = columns.iter().map(|(_, path)| {
-            let at = path.iter().try_fold(&whole, |at, step| at.get(step));
-            quote(&match at {
-                None | Some(Value::Null) => String::new(),
-                Some(Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
-            })
-        });
-        text += &(cells.collect::<Vec<_>>().join(",") + "\r\n");
+        for (index, (_, path)) in columns.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(&quote(&entry.at(path)));
+        }
+        text.push_str("\r\n");
     }
     text
 }

@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use std::io;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How many years an authority is good, and a server's certificate in days.
@@ -44,12 +45,14 @@ pub struct Authority {
     above: Option<Box<Authority>>,
     /// How many authorities may stand between it and a leaf.
     below: u8,
+    /// What the one above it has signed last, and for which day: a fleet's certificates all come with the same.
+    certified: Arc<Mutex<Option<(u64, CertificateDer<'static>)>>>,
 }
 
 impl Authority {
     /// The authority called `name` whose key is drawn from `keys`.
     pub fn new(name: &str, keys: &mut RandomStream) -> Self {
-        Self { name: name.to_owned(), key: Key::drawn(keys), above: None, below: 0 }
+        Self { name: name.to_owned(), key: Key::drawn(keys), above: None, below: 0, certified: Arc::default() }
     }
 
     /// An authority called `name` that one called `root` certifies: what it issues comes with a chain of two, and only
@@ -186,7 +189,21 @@ impl Authority {
         Ok(chain)
     }
 
+    /// The certificate that `root` gives it: the same all day long.
     fn certificate_below(&self, root: &Self, unix_ms: u64) -> io::Result<CertificateDer<'static>> {
+        let today = unix_ms / DAY_MS;
+        let mut certified = self.certified.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((day, known)) = &*certified
+            && *day == today
+        {
+            return Ok(known.clone());
+        }
+        let made = self.certify_below(root, unix_ms)?;
+        *certified = Some((today, made.clone()));
+        Ok(made)
+    }
+
+    fn certify_below(&self, root: &Self, unix_ms: u64) -> io::Result<CertificateDer<'static>> {
         let mut params = self.params(unix_ms);
         params.use_authority_key_identifier_extension = true;
         // Made anew for another day it is another certificate of the same issuer, which never gives a number twice.
