@@ -5,8 +5,8 @@ use crate::outcome::Ending;
 use crate::run::{Result, Run, Stop};
 use crate::shared::Shared;
 use fleetproof_journal::What;
-use fleetproof_language::{FailedCalls, Span};
-use fleetproof_stacks::Calls;
+use fleetproof_language::{Component, FailedCalls, Span};
+use fleetproof_stacks::{Caller, Calls};
 use fleetproof_world::Stamp;
 use std::future::Future;
 use std::pin::Pin;
@@ -14,6 +14,7 @@ use std::pin::Pin;
 /// Calls fail. Dropped, none does any more: whatever happens to the run, nothing of it stays.
 pub(crate) struct Failing {
     calls: Calls,
+    of: Caller,
     shared: Shared,
     before: u64,
     /// As people read it: "fail_calls of accounts".
@@ -24,13 +25,13 @@ pub(crate) struct Failing {
 impl Failing {
     /// How many calls failed.
     pub(crate) fn failed(&self) -> u64 {
-        self.calls.failed() - self.before
+        self.calls.failed(self.of) - self.before
     }
 
     fn take_off(&mut self) -> u64 {
         let failed = self.failed();
         if std::mem::take(&mut self.is_on) {
-            self.calls.mend();
+            self.calls.mend(self.of);
             let text = format!("{} lifted: {failed} calls failed", self.told);
             let seq = self.shared.emit("platform", None, What::Note { text });
             self.shared.fault_lifted(seq);
@@ -45,14 +46,23 @@ impl Drop for Failing {
     }
 }
 
+/// Who makes the calls of a component.
+pub(crate) const fn caller(component: Component) -> Caller {
+    match component {
+        Component::Accounts => Caller::Accounts,
+        Component::Lobby => Caller::Lobby,
+    }
+}
+
 /// Lets a share of a component's calls fail from now on.
 pub(crate) fn put(run: &Run, it: &FailedCalls, span: Span) -> Failing {
     let told = format!("fail_calls of {}", it.component.value);
-    let before = run.calls.failed();
-    run.calls.fail_some(it.share.value, &run.world.seeds.child("faults").child("fail_calls"));
+    let of = caller(it.component.value);
+    let before = run.calls.failed(of);
+    run.calls.fail_some(of, it.share.value, &run.world.seeds.child("faults").child("fail_calls"));
     run.shared.emit("platform", run.place(span), What::Note { text: format!("{told} put on") });
     run.shared.fault_put();
-    Failing { calls: run.calls.clone(), shared: run.shared.clone(), before, told, is_on: true }
+    Failing { calls: run.calls.clone(), of, shared: run.shared.clone(), before, told, is_on: true }
 }
 
 /// Waits until a call failed.

@@ -11,7 +11,7 @@ use crate::scenario::{Devices, Scenario, Tenant};
 use crate::source::{Located, Span};
 use crate::step::{Outcome, Step};
 use crate::suggest::short;
-use crate::words::{Defect, LobbyTrust, Need, Protocol, Refusal, Surface};
+use crate::words::{Component, Defect, LobbyTrust, Need, Protocol, Refusal, Surface};
 use std::collections::BTreeSet;
 
 /// The tenant of devices that belong to nobody.
@@ -292,10 +292,30 @@ impl Rules<'_> {
         }
     }
 
+    /// Calls of the lobby fail where there is one.
+    fn calls(&mut self, fault: &Fault) {
+        if let Fault::FailCalls(it) = fault
+            && it.component.value == Component::Lobby
+        {
+            self.lobby(it.component.span, "calls of the lobby are to fail");
+        }
+    }
+
     fn step(&mut self, step: &Located<Step>) {
         match &step.value {
             Step::Release(_) => self.lobby(step.span, "who is released goes back to a lobby"),
             Step::Migrate(_) => self.lobby(step.span, "who migrates is told so by a lobby"),
+            Step::Fault(it) => self.calls(&it.value),
+            Step::While(it) => {
+                for held in &it.background {
+                    if let Background::Fault(fault) = &held.value {
+                        self.calls(&fault.value);
+                    }
+                }
+            }
+            Step::Sweep(it) if it.interrupt.component() == Some(Component::Lobby) => {
+                self.lobby(it.interrupt.span, "calls of the lobby are interrupted");
+            }
             Step::GrantTrust(_) | Step::RevokeTrust(_) => {
                 self.lobby(step.span, &format!("`{}` is about a lobby", step.verb()));
             }

@@ -165,12 +165,22 @@ fn sweep(it: &Located<Sweep>, mistakes: &mut Vec<Diagnostic>) {
         _ => {}
     }
     let Some(component) = it.interrupt.component() else { return };
-    let is_called = walk(&it.steps).iter().any(|step| matches!(step.value, Step::Onboard(_)));
+    let steps = walk(&it.steps);
+    let (is_called, help) = match component {
+        Component::Accounts => (
+            steps.iter().any(|step| matches!(step.value, Step::Onboard(_))),
+            "have a tenant onboarded in its `steps`: `onboard: { tenants: [acme] }`",
+        ),
+        Component::Lobby => (
+            steps.iter().any(|step| matches!(step.value, Step::Claim(_))),
+            "have devices claimed in its `steps`: `claim: { devices: [hvac], tenant: acme }`",
+        ),
+    };
     if !is_called {
         mistakes.push(
             Diagnostic::new("never-called", it.interrupt.span, format!("no step of this sweep calls `{component}`"))
                 .label("nothing to interrupt")
-                .help("have a tenant onboarded in its `steps`: `onboard: { tenants: [acme] }`"),
+                .help(help),
         );
     }
 }

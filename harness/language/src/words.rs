@@ -154,7 +154,8 @@ words!(
 words!(
     /// A component whose calls can be made to fail.
     Component, "unknown-component", "a component whose calls can be made to fail" {
-        Accounts = "accounts": "it makes accounts of tenants: each step of an onboarding is a call" });
+        Accounts = "accounts": "it makes accounts of tenants: each step of an onboarding is a call",
+        Lobby = "lobby": "it gives devices their homes: each step on the way into an account, or out of one, is a call" });
 words!(
     /// At which points a sweep interrupts.
     Points, "unknown-word", "a way to choose points" {

@@ -7,7 +7,7 @@ mod calls;
 mod certificate;
 mod embedded;
 
-pub use calls::{Calls, FailingCall};
+pub use calls::{Caller, Calls, FailingCall};
 pub use embedded::{Embedded, Founding, Running, Stores, Tenancy};
 pub use fleetproof_platform::{DataFolder, PlatformError, Service};
 

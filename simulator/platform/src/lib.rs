@@ -47,6 +47,7 @@ mod tokens;
 
 pub use data::DataFolder;
 pub use endpoint::Clients;
+pub use fleetproof_dataplane::lobby::{Step as CommissioningStep, Undo as LobbyUndo};
 pub use fleetproof_dataplane::organisation::onboarding::{FailureReason, Step as OnboardingStep};
 use fleetproof_dataplane::pacing;
 pub use lobby::{LobbyAccount, LobbyHalt, LobbyPlan, Trusted};

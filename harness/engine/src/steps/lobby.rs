@@ -29,6 +29,19 @@ pub(crate) async fn release(run: &Run, step: &Located<ByDevices>) -> Result<Endi
     Ok(judge(&step.outcome, &parts, "devices released"))
 }
 
+/// Gives those of these devices that a tenant has back to the lobby, as if nobody had claimed them.
+///
+/// # Errors
+/// Inconclusive when one does not go.
+pub(crate) async fn give_back(run: &Run, devices: &[u32]) -> Result<()> {
+    let owned: Vec<u32> = devices.iter().copied().filter(|device| run.lobby.owner(*device).is_some()).collect();
+    let parts = leave(run, &owned, &Outcome::default(), None, run.deadline(WITHIN_SLOW)).await?;
+    match parts.iter().find(|part| part.result.is_err()) {
+        Some(part) => Err(Stop::Inconclusive(format!("`{}` does not go back to the lobby", part.name))),
+        None => Ok(()),
+    }
+}
+
 /// Sends devices to another tenant. It ends when the lobby's ledger has each as a device of that one.
 pub(crate) async fn migrate(run: &Run, step: &Located<Migrate>) -> Result<Ending> {
     let devices = run.devices(&step.devices);

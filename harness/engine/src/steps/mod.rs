@@ -8,7 +8,7 @@ mod door;
 pub(crate) mod fault;
 pub(crate) mod http;
 mod job;
-mod lobby;
+pub(crate) mod lobby;
 mod mqtt;
 mod onboard;
 mod pace;

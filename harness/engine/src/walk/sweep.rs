@@ -1,12 +1,13 @@
 //! `sweep`: steps again for each point at which something of theirs can be interrupted, and what must hold after each.
 
 use super::{Ended, List, Walk, whole};
+use crate::calls;
 use crate::outcome::Ending;
 use crate::run::{Result, Run, Stop};
-use crate::steps::tenants;
+use crate::steps::{lobby, tenants};
 use fleetproof_journal::{Verdict, What};
 use fleetproof_language::{ByTenants, Component, Located, Outcome, Points, Step, Sweep};
-use fleetproof_stacks::FailingCall;
+use fleetproof_stacks::{Caller, FailingCall};
 use rand::seq::SliceRandom;
 use std::cell::Cell;
 
@@ -59,16 +60,17 @@ impl Walk<'_> {
         point: Option<FailingCall>,
         outer: &List<'_>,
     ) -> (Vec<Ended>, Vec<Verdict>, u64) {
-        let (failed, before) = (Cell::new(false), self.run.calls.failed());
+        let of = it.interrupt.component().map_or(Caller::Accounts, calls::caller);
+        let (failed, before) = (Cell::new(false), self.run.calls.failed(of));
         let under = format!("{number}.{round}.");
         let list = List { outer: Some(outer), under, round: Some(round), failed: &failed, may_fail: point.is_some() };
-        let broken = Broken(self.run);
+        let broken = Broken(self.run, of);
         if let Some(call) = point {
             self.run.calls.fail(call);
         }
         let (mut ended, mut rest) = self.list(&it.steps, &list).await;
         drop(broken);
-        let met = self.run.calls.failed() - before;
+        let met = self.run.calls.failed(of) - before;
         // What a step came to that may fail is judged below; whatever else stopped one stops the sweep.
         if point.is_some() {
             ended.retain(|one| one.verdict() != Verdict::Passed);
@@ -92,17 +94,24 @@ impl Walk<'_> {
 }
 
 /// Calls that fail, until it is dropped.
-struct Broken<'r>(&'r Run);
+struct Broken<'r>(&'r Run, Caller);
 
 impl Drop for Broken<'_> {
     fn drop(&mut self) {
-        self.0.calls.mend();
+        self.0.calls.mend(self.1);
     }
 }
 
 /// The points of a sweep, in the order of the calls; which of them are drawn, the seed says.
 fn points(run: &Run, it: &Sweep) -> impl Iterator<Item = FailingCall> {
-    let mut all: Vec<(usize, FailingCall)> = FailingCall::all().into_iter().enumerate().collect();
+    let calls = match it.interrupt.component() {
+        Some(Component::Lobby) => {
+            let leaves = |step: &Step| matches!(step, Step::Release(_) | Step::Migrate(_));
+            FailingCall::of_lobby(all_of(&it.steps).into_iter().any(leaves))
+        }
+        Some(Component::Accounts) | None => FailingCall::of_accounts(),
+    };
+    let mut all: Vec<(usize, FailingCall)> = calls.into_iter().enumerate().collect();
     if it.points.value == Points::Drawn {
         let draws = it.draws.as_ref().map_or(all.len(), |draws| draws.value as usize);
         let word = it.interrupt.component().map_or("", Component::word);
@@ -114,30 +123,35 @@ fn points(run: &Run, it: &Sweep) -> impl Iterator<Item = FailingCall> {
     all.into_iter().map(|(_, call)| call)
 }
 
-/// Undoes what a round acquired: the tenants that it onboarded are removed.
+/// Undoes what a round acquired: devices that it claimed go back to the lobby, and tenants that it onboarded are removed.
 async fn restore(run: &Run, it: &Sweep) -> Result<()> {
-    for step in onboarded(&it.steps) {
-        let tenants: Vec<Located<String>> =
-            step.iter().filter(|name| run.people.tenant(name).is_some()).cloned().collect();
-        let Some(span) = tenants.first().map(|tenant| tenant.span) else { continue };
-        let undone = ByTenants { tenants, outcome: Outcome::default() };
-        let ending = tenants::remove(run, &Located { value: undone, span }).await?;
-        if ending.verdict != Verdict::Passed {
-            let detail = ending.detail;
-            return Err(Stop::Inconclusive(format!("what a round acquired cannot be undone: {detail}")));
+    for step in all_of(&it.steps) {
+        match step {
+            Step::Claim(claim) => lobby::give_back(run, &run.devices(&claim.devices)).await?,
+            Step::Onboard(onboard) => remove(run, &onboard.tenants).await?,
+            _ => {}
         }
     }
     Ok(())
 }
 
-/// The tenants of every `onboard` among steps.
-fn onboarded(steps: &[Located<Step>]) -> Vec<&[Located<String>]> {
-    let mut all: Vec<&[Located<String>]> = Vec::new();
-    for step in steps {
-        if let Step::Onboard(it) = &step.value {
-            all.push(&it.tenants);
-        }
-        all.extend(step.inside().into_iter().flat_map(onboarded));
+async fn remove(run: &Run, tenants: &[Located<String>]) -> Result<()> {
+    let tenants: Vec<Located<String>> =
+        tenants.iter().filter(|name| run.people.tenant(name).is_some()).cloned().collect();
+    let Some(span) = tenants.first().map(|tenant| tenant.span) else { return Ok(()) };
+    let undone = ByTenants { tenants, outcome: Outcome::default() };
+    let ending = tenants::remove(run, &Located { value: undone, span }).await?;
+    if ending.verdict != Verdict::Passed {
+        let detail = ending.detail;
+        return Err(Stop::Inconclusive(format!("what a round acquired cannot be undone: {detail}")));
     }
-    all
+    Ok(())
+}
+
+/// Every step among these, and in them.
+fn all_of(steps: &[Located<Step>]) -> Vec<&Step> {
+    steps
+        .iter()
+        .flat_map(|step| std::iter::once(&step.value).chain(step.inside().into_iter().flat_map(all_of)))
+        .collect()
 }

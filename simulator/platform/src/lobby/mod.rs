@@ -41,7 +41,7 @@ use axum::response::Response;
 use faults::Faults;
 use fleetproof_dataplane::broker::ConnectionId;
 use fleetproof_dataplane::lobby::{Fingerprint, Label};
-use fleetproof_world::Seeds;
+use fleetproof_world::{RandomStream, Seeds};
 use house::House;
 use rand::RngCore;
 use std::collections::BTreeMap;
@@ -191,6 +191,17 @@ impl Platform {
     /// The next `times` times that this is worked on, it breaks after its work is done and before it is made so.
     pub fn break_lobby(&self, at: LobbyHalt, times: u32) {
         self.lobbies().faults.break_at(at, times);
+    }
+
+    /// So many of a million pieces of its work break from now on, as `draws` says which; `None`: none does.
+    pub fn break_some_lobby(&self, share: Option<(u32, RandomStream)>) {
+        self.lobbies().faults.break_share(share);
+    }
+
+    /// How often something of its work broke because somebody broke it.
+    #[must_use]
+    pub fn lobby_broke(&self) -> u64 {
+        self.lobbies().faults.struck()
     }
 }
 

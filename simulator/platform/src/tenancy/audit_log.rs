@@ -136,12 +136,8 @@ impl Search {
     }
 
     async fn entries(&self, tx: &mut Transaction, oldest: bool, most: i64, skip: i64) -> Answer<Vec<Entry>> {
-        const OLDEST: [&str; 3] =
-            matching!("select actor, time, action, object, change", "order by time, seq limit $10 offset $11");
-        const LATEST: [&str; 3] = matching!(
-            "select actor, time, action, object, change",
-            "order by time desc, seq desc limit $10 offset $11"
-        );
+        const OLDEST: [&str; 3] = matching!("select *", "order by time, seq limit $10 offset $11");
+        const LATEST: [&str; 3] = matching!("select *", "order by time desc, seq desc limit $10 offset $11");
         let sql = if oldest { OLDEST } else { LATEST }[self.whose as usize];
         let mut args = self.args.clone();
         args.extend([most.into(), skip.into()]);
