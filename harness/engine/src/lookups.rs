@@ -31,7 +31,7 @@ pub(crate) async fn found(
         }
     }
     // Who has come back since is asked by nobody in its place: that would end its connection.
-    let is_gone = run.tenant_of(device) != tenant
+    let is_gone = run.lobby.owner(device).as_deref() != Some(tenant)
         && run.gone.get(&device).is_some_and(|gone| gone.iter().any(|gone| gone.tenant == tenant));
     if is_thing(run, device) && is_gone {
         if still_opens(run, tenant, device).await? {
